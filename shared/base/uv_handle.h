@@ -1,0 +1,52 @@
+// OwnedHandle: a libuv handle with one owner. libuv keeps a handle until its close callback and
+// still delivers cancelled requests after uv_close; so the handle is freed there and forgets its
+// owner at once: an owner may die at any time, inside a callback too. The loop must turn once more
+// to free the memory.
+#pragma once
+
+#include <uv.h>
+
+#include <memory>
+#include <type_traits>
+
+namespace ringmaster {
+
+// `Handle` is a libuv handle, or a struct derived from one that carries along what must live as
+// long as it (requests and the bytes they write).
+template <class Handle>
+struct CloseThenDelete {  // the handle must have been initialised
+  static_assert(!std::is_polymorphic_v<Handle>, "libuv's struct must come first");
+
+  void operator()(Handle* handle) const noexcept {
+    handle->data = nullptr;  // late callbacks find no owner
+    uv_close(reinterpret_cast<uv_handle_t*>(handle),
+             [](uv_handle_t* h) { delete reinterpret_cast<Handle*>(h); });
+  }
+};
+
+template <class Handle>
+using OwnedHandle = std::unique_ptr<Handle, CloseThenDelete<Handle>>;
+
+// open_handle<uv_tcp_t>(owner, uv_tcp_init, loop): a handle that libuv's `init` set up and whose
+// callbacks find `owner`. Null where `init` refused, which only those can do that take a descriptor
+// or make one.
+template <class Handle, class Init, class... Args>
+OwnedHandle<Handle> open_handle(void* owner, Init init, uv_loop_t* loop, Args... args) {
+  auto handle = std::make_unique<Handle>();
+  if (init(loop, handle.get(), args...) != 0) return nullptr;
+  handle->data = owner;
+  return OwnedHandle<Handle>(handle.release());
+}
+
+// The owner given to open_handle(), or null if it is gone.
+template <class Owner, class Handle>
+Owner* owner_of(const Handle* handle) noexcept {
+  return static_cast<Owner*>(handle->data);
+}
+
+template <class Handle>
+uv_stream_t* as_stream(const OwnedHandle<Handle>& handle) noexcept {
+  return reinterpret_cast<uv_stream_t*>(handle.get());
+}
+
+}  // namespace ringmaster
