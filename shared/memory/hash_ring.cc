@@ -1,0 +1,168 @@
+// Builds the ring and lays it out. Built in linear time: hashes are uniform, so one pass that drops
+// each point into the bucket of its top bits leaves about one point a bucket to be put in order.
+#include "shared/memory/hash_ring.h"
+
+#define XXH_INLINE_ALL  // short keys: a call into the library costs more than the hash
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <bitset>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace ringmaster {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::uint32_t kMaxIndexBits = 24;
+constexpr std::size_t kReplicaDigits = 20;  // of the longest 64-bit number
+
+constexpr std::size_t align_up(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// So many that a slot holds at most one point on average. At least one: a shift by 64 is undefined.
+std::uint32_t index_bits_for(std::size_t points) {
+  const auto bits = static_cast<std::uint32_t>(std::bit_width(points == 0 ? 0 : points - 1));
+  return std::clamp(bits, 1u, kMaxIndexBits);
+}
+
+std::size_t index_entries(std::uint32_t index_bits) {
+  return (std::size_t{1} << index_bits) + 1;
+}
+
+constexpr std::size_t kPointsOffset = align_up(sizeof(HashRing::Header));
+
+std::size_t index_offset(std::size_t points) {
+  return kPointsOffset + align_up(points * sizeof(RingPoint));
+}
+
+// Appends the points of one member.
+void add_points(const RingMember& member, std::uint32_t virtual_nodes,
+                std::vector<RingPoint>& points) {
+  const std::uint64_t replicas = std::uint64_t{member.weight} * virtual_nodes;
+  std::string text(member.name);
+  text += '#';
+  const std::size_t prefix = text.size();
+  text.resize(prefix + kReplicaDigits);
+  for (std::uint64_t replica = 0; replica < replicas; ++replica) {
+    char* const digits = text.data() + prefix;
+    const char* const end = std::to_chars(digits, digits + kReplicaDigits, replica).ptr;
+    const std::string_view label(text.data(), static_cast<std::size_t>(end - text.data()));
+    points.push_back({hash_key(label), member.upstream, 0});
+  }
+}
+
+// Sorts by hash and keeps the order of equal ones: a counting sort on the top bits, then an
+// insertion sort that moves each point by a place or two.
+std::vector<RingPoint> sorted_by_hash(const std::vector<RingPoint>& points) {
+  const std::uint32_t bits = index_bits_for(points.size());
+  const std::uint32_t shift = 64 - bits;
+  std::vector<std::uint32_t> next(index_entries(bits), 0);
+  for (const RingPoint& point : points) ++next[(point.hash >> shift) + 1];
+  for (std::size_t slot = 1; slot < next.size(); ++slot) next[slot] += next[slot - 1];
+
+  std::vector<RingPoint> sorted(points.size());
+  for (const RingPoint& point : points) sorted[next[point.hash >> shift]++] = point;
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    const RingPoint point = sorted[i];
+    std::size_t at = i;
+    for (; at > 0 && sorted[at - 1].hash > point.hash; --at) sorted[at] = sorted[at - 1];
+    sorted[at] = point;
+  }
+  return sorted;
+}
+
+// Fills the index: entry s is the first point whose top bits are at least s. The last entry lies
+// past every slot; it closes the last range.
+void fill_index(std::span<const RingPoint> points, std::uint32_t bits, std::uint32_t* index) {
+  const std::uint32_t shift = 64 - bits;
+  std::uint32_t position = 0;
+  for (std::size_t slot = 0; slot < index_entries(bits); ++slot) {
+    while (position < points.size() && (points[position].hash >> shift) < slot) ++position;
+    index[slot] = position;
+  }
+}
+
+// A number that does not fit a walk's memory of whom it asked is a bug of whoever numbered.
+std::uint32_t count_members(std::span<const RingPoint> points) {
+  std::bitset<kMaxUpstreams> seen;
+  for (const RingPoint& point : points) {
+    if (point.upstream >= kMaxUpstreams) std::abort();
+    seen.set(point.upstream);
+  }
+  return static_cast<std::uint32_t>(seen.count());
+}
+
+}  // namespace
+
+std::uint64_t hash_key(std::string_view key) noexcept {
+  return XXH3_64bits(key.data(), key.size());
+}
+
+std::vector<RingPoint> build_ring(std::span<const RingMember> members,
+                                  std::uint32_t virtual_nodes) {
+  // In the order of names, so that points with equal hashes are too, whatever order we were given.
+  std::vector<RingMember> by_name(members.begin(), members.end());
+  std::sort(by_name.begin(), by_name.end(),
+            [](const RingMember& a, const RingMember& b) { return a.name < b.name; });
+  std::uint64_t total = 0;
+  for (const RingMember& member : by_name) total += std::uint64_t{member.weight} * virtual_nodes;
+
+  std::vector<RingPoint> points;
+  points.reserve(total);
+  for (const RingMember& member : by_name) add_points(member, virtual_nodes, points);
+  return sorted_by_hash(points);
+}
+
+std::size_t HashRing::bytes_for(std::size_t points) noexcept {
+  const std::size_t index_bytes = index_entries(index_bits_for(points)) * sizeof(std::uint32_t);
+  return index_offset(points) + align_up(index_bytes);
+}
+
+void HashRing::write(std::span<const RingPoint> points, std::byte* memory) noexcept {
+  const Header header{
+      .point_count = static_cast<std::uint32_t>(points.size()),
+      .member_count = count_members(points),
+      .index_bits = index_bits_for(points.size()),
+      .reserved = 0,
+  };
+  std::memcpy(memory, &header, sizeof header);
+  if (!points.empty()) std::memcpy(memory + kPointsOffset, points.data(), points.size_bytes());
+  fill_index(points, header.index_bits,
+             reinterpret_cast<std::uint32_t*>(memory + index_offset(points.size())));
+}
+
+HashRing::HashRing(const std::byte* memory) noexcept {
+  Header header;
+  std::memcpy(&header, memory, sizeof header);
+  points_ = reinterpret_cast<const RingPoint*>(memory + kPointsOffset);
+  index_ = reinterpret_cast<const std::uint32_t*>(memory + index_offset(header.point_count));
+  count_ = header.point_count;
+  members_ = header.member_count;
+  shift_ = 64 - header.index_bits;
+}
+
+std::vector<double> HashRing::shares(std::uint32_t upstream_count) const {
+  std::vector<double> shares(upstream_count, 0.0);
+  if (is_empty()) return shares;
+  // A point owns what lies between its predecessor and itself; the first one's predecessor is the
+  // last. Summed as whole numbers, so that the shares add up; a sole owner's arcs wrap round to 0.
+  std::vector<std::uint64_t> arcs(upstream_count, 0);
+  std::uint64_t previous = points_[count_ - 1].hash;
+  for (std::uint32_t position = 0; position < count_; ++position) {
+    arcs[points_[position].upstream] += points_[position].hash - previous;
+    previous = points_[position].hash;
+  }
+  const std::uint32_t first_owner = points_[0].upstream;
+  for (std::uint32_t i = 0; i < upstream_count; ++i) {
+    shares[i] = static_cast<double>(arcs[i]) * 0x1p-64;
+  }
+  if (members_ == 1) shares[first_owner] = 1.0;
+  return shares;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,131 @@
+// The consistent-hash ring: which backend a key belongs to, the same in every process, on every
+// machine, after every restart, and whatever order the config lists the backends in.
+// Writer: the master, once a config generation, before any worker of that generation is forked.
+// Readers: the workers. Nothing in it changes afterwards: health is no part of it, a walk goes on.
+// Invariant: points are sorted by hash (ties by backend name); the first at or after a key owns it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "shared/memory/limits.h"
+
+namespace ringmaster {
+
+// A virtual node. `upstream` indexes the segment's upstream table.
+struct RingPoint {
+  std::uint64_t hash;
+  std::uint32_t upstream;
+  std::uint32_t reserved;
+};
+static_assert(std::is_trivially_copyable_v<RingPoint> && sizeof(RingPoint) == 16);
+
+struct RingMember {
+  std::string_view name;
+  std::uint32_t weight;
+  std::uint32_t upstream;
+};
+
+// The ring as a pure function of its members: point r of a member lies at XXH3-64 of "name#r",
+// r in [0, weight x virtual_nodes). Names are distinct; the members' order does not matter.
+std::vector<RingPoint> build_ring(std::span<const RingMember> members, std::uint32_t virtual_nodes);
+
+// Where a key lies on the ring.
+std::uint64_t hash_key(std::string_view key) noexcept;
+
+// A ring laid out in memory it does not own (the shared segment): a header, the points, and an
+// index over the top bits of the hash that makes a lookup O(1) expected.
+class HashRing {
+ public:
+  struct Header {
+    std::uint32_t point_count;
+    std::uint32_t member_count;  // distinct upstreams
+    std::uint32_t index_bits;    // the index has 2^index_bits + 1 entries
+    std::uint32_t reserved;
+  };
+  static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) == 16);
+
+  // Bytes that a ring of at most `points` points takes up; 64-byte aligned memory is expected.
+  static std::size_t bytes_for(std::size_t points) noexcept;
+  // Lays `points` (sorted) out in `memory`, which holds bytes_for(points.size()).
+  static void write(std::span<const RingPoint> points, std::byte* memory) noexcept;
+
+  HashRing() noexcept = default;  // an empty ring
+  // A view of what write() left at `memory`; valid as long as that memory is.
+  explicit HashRing(const std::byte* memory) noexcept;
+
+  bool is_empty() const noexcept { return count_ == 0; }
+  std::uint32_t point_count() const noexcept { return count_; }
+  std::uint32_t member_count() const noexcept { return members_; }
+  const RingPoint& point(std::uint32_t position) const noexcept { return points_[position]; }
+
+  // Position of the first point at or after `hash`, round the end. Precondition: !is_empty().
+  std::uint32_t locate(std::uint64_t hash) const noexcept;
+
+  // Walks from the key's own point, asking `accept(upstream)` once for each distinct upstream in
+  // ring order, until it says yes. Returns that upstream, or kNone when every member said no. O(1)
+  // expected while most accept; allocation-free.
+  template <class Accept>
+  std::uint32_t walk(std::uint64_t hash, Accept&& accept) const;
+
+  // Share of the hash space that each upstream owns (index = upstream, size = upstream_count).
+  std::vector<double> shares(std::uint32_t upstream_count) const;
+
+  static constexpr std::uint32_t kNone = 0xffffffffu;
+
+ private:
+  // The part of walk() after the first refusal.
+  template <class Accept>
+  std::uint32_t walk_on(std::uint32_t refused_at, Accept& accept) const;
+
+  const RingPoint* points_ = nullptr;
+  const std::uint32_t* index_ = nullptr;  // per top bits: the first point at or after their range
+  std::uint32_t count_ = 0;
+  std::uint32_t members_ = 0;
+  std::uint32_t shift_ = 63;  // hash >> shift_ is the index slot
+};
+
+inline std::uint32_t HashRing::locate(std::uint64_t hash) const noexcept {
+  // One point lies in a slot on average, so this loop runs about once. Where the slot holds none at
+  // or after `hash`, it stops at the next slot's first point, which is the right one.
+  std::uint32_t position = index_[hash >> shift_];
+  while (position < count_ && points_[position].hash < hash) ++position;
+  return position < count_ ? position : 0;
+}
+
+template <class Accept>
+std::uint32_t HashRing::walk(std::uint64_t hash, Accept&& accept) const {
+  if (is_empty()) return kNone;
+  const std::uint32_t position = locate(hash);
+  const std::uint32_t owner = points_[position].upstream;
+  return accept(owner) ? owner : walk_on(position, accept);
+}
+
+template <class Accept>
+std::uint32_t HashRing::walk_on(std::uint32_t refused_at, Accept& accept) const {
+  std::array<std::uint64_t, kMaxUpstreams / 64> asked{};
+  const auto mark = [&asked](std::uint32_t upstream) {
+    std::uint64_t& word = asked[upstream / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (upstream % 64);
+    const bool is_new = (word & bit) == 0;
+    word |= bit;
+    return is_new;
+  };
+  mark(points_[refused_at].upstream);
+  std::uint32_t left = members_ - 1;
+  for (std::uint32_t position = refused_at; left > 0;) {
+    position = position + 1 < count_ ? position + 1 : 0;
+    const std::uint32_t upstream = points_[position].upstream;
+    if (!mark(upstream)) continue;
+    if (accept(upstream)) return upstream;
+    --left;
+  }
+  return kNone;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,31 @@
+// What the master counts, kept in the segment so that it outlives him. Single writer: the master.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "shared/memory/metrics_slab.h"
+#include "shared/memory/upstream_state.h"
+
+namespace ringmaster {
+
+// Why a worker had to be replaced (ringmaster_worker_restarts_total{cause}).
+enum class RestartCause : std::uint8_t { kSignal, kExit, kHung };
+inline constexpr std::array<std::string_view, 3> kRestartCauseLabels{"signal", "exit", "hung"};
+
+struct MasterUpstreamMetrics {
+  std::array<Counter, kHealthCauseLabels.size()> ejections;  // by cause
+  // By result: index 0 (no cause) is a success, the others are failures by cause.
+  std::array<Counter, kHealthCauseLabels.size()> health_checks;
+};
+
+struct alignas(kCacheLine) MasterSlab {
+  std::array<Counter, kRestartCauseLabels.size()> worker_restarts;
+  Counter cut_requests;  // cut when a worker was killed at the drain timeout
+  std::array<MasterUpstreamMetrics, kMaxUpstreams> upstreams;
+};
+static_assert(std::is_standard_layout_v<MasterSlab>);
+static_assert(std::is_trivially_destructible_v<MasterSlab>);
+
+}  // namespace ringmaster

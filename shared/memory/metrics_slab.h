@@ -1,0 +1,145 @@
+// What a worker counts. One slab a worker slot; slots outlive workers, so nothing is ever folded or
+// reset: a replacement goes on counting where the dead one stopped, and a counter cannot fall.
+// Writer: the slot's one living worker; after its death the master, for the gauges alone (back to
+// zero). Reader: the master, who sums all slots for /metrics and /status. Invariant: each fact is
+// stored once and all else derived (_count from the buckets, requests_total from the status
+// classes), so a worker killed between two stores leaves no two figures that disagree.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include "shared/memory/limits.h"
+#include "shared/reject_reason.h"
+
+namespace ringmaster {
+
+// A figure with one writer at a time. relaxed throughout: a sum, from which no reader infers
+// anything else; load and store apart instead of a locked add, since no one else writes.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ protected:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+class Gauge : public Counter {
+ public:
+  void subtract(std::uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+};
+
+// Upper bounds of request_duration_seconds in microseconds: steps of a fifth from 1 ms to 1 s, so
+// that quantiles interpolated from them stay within a tenth of the truth.
+inline constexpr std::array<std::uint32_t, 47> kRequestBoundsUs{
+    500,       750,       1'000,     1'200,     1'500,      1'800,      2'200,     2'700,
+    3'300,     3'900,     4'700,     5'600,     6'800,      8'000,      10'000,    12'000,
+    15'000,    18'000,    22'000,    27'000,    33'000,     39'000,     47'000,    56'000,
+    68'000,    82'000,    100'000,   120'000,   150'000,    180'000,    220'000,   270'000,
+    330'000,   390'000,   470'000,   560'000,   680'000,    820'000,    1'000'000, 1'500'000,
+    2'000'000, 3'000'000, 5'000'000, 7'500'000, 10'000'000, 20'000'000, 30'000'000};
+// Of ringmaster_upstream_connect_duration_seconds.
+inline constexpr std::array<std::uint32_t, 12> kConnectBoundsUs{
+    100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 500'000, 1'000'000};
+
+template <const auto& kBoundsUs>
+class LatencyHistogram {
+ public:
+  static constexpr std::size_t kBounds = kBoundsUs.size();
+
+  void observe(std::uint64_t ns) noexcept {
+    std::size_t low = 0;
+    for (std::size_t length = kBounds; length > 0;) {
+      const std::size_t half = length / 2;
+      const bool above = ns > std::uint64_t{kBoundsUs[low + half]} * 1000;
+      low = above ? low + half + 1 : low;
+      length = above ? length - half - 1 : half;
+    }
+    sum_ns_.add(ns);
+    buckets_[low].add();
+  }
+  // Observations in (bound i-1, bound i]; i == kBounds: above all of them. Not cumulative.
+  std::uint64_t bucket(std::size_t i) const noexcept { return buckets_[i].get(); }
+  std::uint64_t sum_ns() const noexcept { return sum_ns_.get(); }
+
+ private:
+  std::array<Counter, kBounds + 1> buckets_;
+  Counter sum_ns_;
+};
+using RequestHistogram = LatencyHistogram<kRequestBoundsUs>;
+using ConnectHistogram = LatencyHistogram<kConnectBoundsUs>;
+
+// Why a request was sent once more (ringmaster_retries_total{cause}); `backend` is the one that
+// failed it.
+enum class RetryCause : std::uint8_t {
+  kConnectFailed,
+  kConnectTimeout,
+  kStaleConnection,  // a pooled connection that the backend had closed
+  kUpstreamClosed,   // closed before the first byte of a response
+  kEjected,          // the backend was taken out while the request waited for it
+};
+inline constexpr std::array<std::string_view, 5> kRetryCauseLabels{
+    "connect_failed", "connect_timeout", "stale_connection", "upstream_closed", "ejected"};
+
+// What one worker counts of one backend.
+struct alignas(kCacheLine) UpstreamMetrics {
+  std::array<Counter, 5> responses;  // by class, 1xx to 5xx
+  Gauge in_flight;
+  Gauge connections_idle;
+  Gauge connections_busy;
+  Counter connections_reused;
+  Counter hash_spills;  // requests that walked past this backend, whose key it was
+  std::array<Counter, kRetryCauseLabels.size()> retries;
+  RequestHistogram request_duration;
+  ConnectHistogram connect_duration;
+};
+
+// What one worker counts of itself.
+struct alignas(kCacheLine) WorkerMetrics {
+  Gauge clients_idle;
+  Gauge clients_active;
+  Gauge clients_tunnel;
+  Counter clients_total;
+  Counter client_received_bytes;
+  Counter client_sent_bytes;
+  Counter upstream_received_bytes;
+  Counter upstream_sent_bytes;
+  Counter rate_limited;
+  Counter rate_limit_overflow;
+  std::array<Counter, kRejectReasonCount> rejected;
+};
+
+struct MetricsSlab {
+  WorkerMetrics worker;
+  std::array<UpstreamMetrics, kMaxUpstreams> upstreams;
+
+  // By the master, once the slot's worker is dead: what it held is given back.
+  void release_gauges(std::uint32_t upstream_count) noexcept {
+    worker.clients_idle.set(0);
+    worker.clients_active.set(0);
+    worker.clients_tunnel.set(0);
+    for (std::uint32_t i = 0; i < upstream_count; ++i) {
+      upstreams[i].in_flight.set(0);
+      upstreams[i].connections_idle.set(0);
+      upstreams[i].connections_busy.set(0);
+    }
+  }
+};
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(sizeof(Counter) == 8 && sizeof(Gauge) == 8);
+static_assert(std::is_standard_layout_v<MetricsSlab>);
+static_assert(std::is_trivially_destructible_v<MetricsSlab>);
+static_assert(sizeof(UpstreamMetrics) % kCacheLine == 0 && sizeof(WorkerMetrics) % kCacheLine == 0);
+
+}  // namespace ringmaster

@@ -1,0 +1,34 @@
+// Where requests of one config generation may go: its backends and the two rings over them (the
+// normal ones and the backups). Writer: the master, before he forks that generation's workers;
+// never changed after. Readers: the workers. What changes (health, addresses, load) lies elsewhere:
+// upstream_state, metrics_slab.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "shared/memory/hash_ring.h"
+#include "shared/memory/limits.h"
+
+namespace ringmaster {
+
+struct Route {
+  std::uint32_t upstream;  // index into the segment's upstream table
+  std::uint32_t weight;
+  std::uint32_t max_connections;  // requests in flight, of all workers; 0: no limit
+  std::uint32_t backup;           // 0 or 1
+};
+
+struct alignas(kCacheLine) RoutingTable {
+  std::uint32_t generation;
+  std::uint32_t route_count;
+  std::uint32_t has_limits;  // 1: some route has max_connections
+  std::array<std::uint32_t, 13> reserved;
+  std::array<Route, kMaxUpstreams> routes;  // indexed by upstream; weight 0: not in this generation
+};
+static_assert(std::is_trivially_copyable_v<RoutingTable>);
+static_assert(sizeof(RoutingTable) % kCacheLine == 0);
+
+}  // namespace ringmaster

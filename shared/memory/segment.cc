@@ -1,0 +1,213 @@
+#include "shared/memory/segment.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "shared/base/clock.h"
+
+namespace ringmaster {
+namespace {
+
+namespace bip = boost::interprocess;
+
+constexpr std::uint64_t kMagic = 0x524d'5345'474d'4e54;  // "RMSEGMNT"
+constexpr std::uint32_t kLayoutVersion = 1;
+
+constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
+  return (bytes + to - 1) / to * to;
+}
+constexpr std::size_t kPage = 4096;
+
+// The table of contents. Each part starts on a page of its own: no two writers share one by
+// accident.
+struct Layout {
+  std::size_t generations, upstreams, suspicions, master, slots, metrics;
+  std::size_t routing[2], ring[2], backup_ring[2];
+  std::size_t buckets, total;
+};
+
+Layout layout() {
+  Layout l{};
+  std::size_t at = round_up(sizeof(SegmentHeader), kPage);
+  const auto place = [&at](std::size_t bytes) {
+    const std::size_t here = at;
+    at = round_up(at + bytes, kPage);
+    return here;
+  };
+  l.generations = place(sizeof(GenerationTable));
+  l.upstreams = place(sizeof(UpstreamState) * kMaxUpstreams);
+  l.suspicions = place(sizeof(SuspicionBoard));
+  l.master = place(sizeof(MasterSlab));
+  l.slots = place(sizeof(WorkerSlot) * kMaxWorkerSlots);
+  l.metrics = place(sizeof(MetricsSlab) * kMaxWorkerSlots);
+  for (int i = 0; i < 2; ++i) {
+    l.routing[i] = place(sizeof(RoutingTable));
+    l.ring[i] = place(HashRing::bytes_for(kMaxRingPoints));
+    l.backup_ring[i] = place(HashRing::bytes_for(kMaxRingPoints));
+  }
+  l.buckets = place(TokenBucketTable::bytes_for(kMaxRateLimitEntries));
+  l.total = at;
+  return l;
+}
+
+const Layout& contents() {
+  static const Layout l = layout();
+  return l;
+}
+
+// What Boost.Interprocess maps: a memfd, which it knows no class for.
+struct MemfdHandle {
+  int fd;
+  bip::mapping_handle_t get_mapping_handle() const noexcept { return {fd, false}; }
+};
+
+Error system_error(const char* what) {
+  return {std::string("shared memory: ") + what + ": " + std::strerror(errno)};
+}
+
+Result<bip::mapped_region> map(int fd) {
+  try {
+    return bip::mapped_region(MemfdHandle{fd}, bip::read_write, 0, contents().total);
+  } catch (const bip::interprocess_exception& e) {
+    return Error{std::string("shared memory: cannot map it: ") + e.what()};
+  }
+}
+
+}  // namespace
+
+Result<Segment> Segment::create() {
+  UniqueFd memfd(::memfd_create("ringmaster", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memfd.is_open()) return system_error("memfd_create");
+  if (::ftruncate(memfd.get(), static_cast<off_t>(contents().total)) != 0) {
+    return system_error("cannot size it");
+  }
+  // No process can shrink it under the others and have them killed by SIGBUS.
+  if (::fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    return system_error("cannot seal it");
+  }
+  auto region = map(memfd.get());
+  if (!region) return Error{region.error()};
+
+  Segment segment(std::move(memfd), *std::move(region));
+  auto& header = segment.at<SegmentHeader>(0);
+  if (::getrandom(&header.bucket_seed, sizeof header.bucket_seed, 0) !=
+      static_cast<ssize_t>(sizeof header.bucket_seed)) {
+    return system_error("no random numbers");
+  }
+  header.layout_version = kLayoutVersion;
+  header.total_bytes = contents().total;
+  header.created_at_ns = monotonic_ns();
+  header.magic = kMagic;
+  return segment;
+}
+
+Result<Segment> Segment::adopt(UniqueFd memfd) {
+  struct stat status;
+  if (::fstat(memfd.get(), &status) != 0) return system_error("fstat");
+  if (static_cast<std::size_t>(status.st_size) != contents().total) {
+    return Error{"shared memory: its size is not this version's"};
+  }
+  auto region = map(memfd.get());
+  if (!region) return Error{region.error()};
+  Segment segment(std::move(memfd), *std::move(region));
+  const SegmentHeader& header = segment.header();
+  if (header.magic != kMagic || header.layout_version != kLayoutVersion ||
+      header.total_bytes != contents().total) {
+    return Error{"shared memory: its layout is not this version's"};
+  }
+  if (header.created_at_ns > monotonic_ns()) return Error{"shared memory: from an earlier boot"};
+  return segment;
+}
+
+template <class T>
+T& Segment::at(std::size_t offset) const noexcept {
+  return *std::launder(
+      reinterpret_cast<T*>(static_cast<std::byte*>(region_.get_address()) + offset));
+}
+
+const SegmentHeader& Segment::header() const noexcept {
+  return at<SegmentHeader>(0);
+}
+
+GenerationTable& Segment::generations() const noexcept {
+  return at<GenerationTable>(contents().generations);
+}
+
+UpstreamState& Segment::upstream(std::uint32_t index) const noexcept {
+  return at<UpstreamState>(contents().upstreams + index * sizeof(UpstreamState));
+}
+
+std::uint32_t Segment::upstream_count() const noexcept {
+  // acquire: pairs with the release in claim_upstream(); a counted entry is named.
+  return generations().upstream_count.load(std::memory_order_acquire);
+}
+
+Result<std::uint32_t> Segment::claim_upstream(std::string_view name) const {
+  const std::uint32_t count = upstream_count();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (upstream(i).name() == name) return i;
+  }
+  if (count == kMaxUpstreams) return Error{"shared memory: no room for another backend name"};
+  upstream(count).claim(name);
+  generations().upstream_count.store(count + 1, std::memory_order_release);
+  return count;
+}
+
+SuspicionBoard& Segment::suspicions() const noexcept {
+  return at<SuspicionBoard>(contents().suspicions);
+}
+
+MasterSlab& Segment::master() const noexcept {
+  return at<MasterSlab>(contents().master);
+}
+
+WorkerSlot& Segment::slot(std::uint32_t index) const noexcept {
+  return at<WorkerSlot>(contents().slots + index * sizeof(WorkerSlot));
+}
+
+MetricsSlab& Segment::metrics(std::uint32_t slot) const noexcept {
+  return at<MetricsSlab>(contents().metrics + slot * sizeof(MetricsSlab));
+}
+
+RoutingTable& Segment::routing(std::uint32_t generation) const noexcept {
+  return at<RoutingTable>(contents().routing[generation % 2]);
+}
+
+std::byte* Segment::ring_memory(std::uint32_t generation, bool backup) const noexcept {
+  const Layout& l = contents();
+  return &at<std::byte>(backup ? l.backup_ring[generation % 2] : l.ring[generation % 2]);
+}
+
+HashRing Segment::ring(std::uint32_t generation, bool backup) const noexcept {
+  return HashRing(ring_memory(generation, backup));
+}
+
+TokenBucketTable Segment::buckets(std::uint32_t entries) const noexcept {
+  return TokenBucketTable(&at<std::byte>(contents().buckets), entries, header().bucket_seed);
+}
+
+std::uint32_t Segment::slots_used() const noexcept {
+  // relaxed: a worker's own slot was counted before its fork; one counted late holds nothing yet.
+  return generations().slots_used.load(std::memory_order_relaxed);
+}
+
+void Segment::use_slot(std::uint32_t index) const noexcept {
+  if (index >= slots_used()) generations().slots_used.store(index + 1, std::memory_order_relaxed);
+}
+
+std::uint64_t Segment::in_flight(std::uint32_t upstream) const noexcept {
+  std::uint64_t sum = 0;
+  const std::uint32_t slots = slots_used();
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    sum += metrics(i).upstreams[upstream].in_flight.get();
+  }
+  return sum;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,106 @@
+// The shared segment: one sealed memfd, mapped before the first fork, and its table of contents.
+//
+//   header | generations | upstreams | suspicion | master slab | worker slots | metrics slabs
+//          | routing A (table, ring, backup ring) | routing B | token buckets
+//
+// Everything lies at a fixed offset and nothing points anywhere. Two routing areas, so that a new
+// generation is laid out beside the one in use. Untouched pages do not exist: the size is address
+// space, not memory. Owner: the master creates it; workers inherit the mapping through fork. No
+// name, nothing to clean up.
+#pragma once
+
+#include <atomic>
+#include <boost/interprocess/mapped_region.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "shared/base/result.h"
+#include "shared/base/unique_fd.h"
+#include "shared/memory/hash_ring.h"
+#include "shared/memory/limits.h"
+#include "shared/memory/master_slab.h"
+#include "shared/memory/metrics_slab.h"
+#include "shared/memory/routing_table.h"
+#include "shared/memory/token_bucket.h"
+#include "shared/memory/upstream_state.h"
+#include "shared/memory/worker_slot.h"
+
+namespace ringmaster {
+
+// Identifies a segment that this build can use. Constant after creation.
+struct alignas(kCacheLine) SegmentHeader {
+  std::uint64_t magic;
+  std::uint32_t layout_version;  // raised with every change of layout
+  std::uint32_t reserved;
+  std::uint64_t total_bytes;
+  SipKey bucket_seed;
+  std::uint64_t created_at_ns;  // CLOCK_MONOTONIC: buckets of an earlier boot would be nonsense
+};
+
+// Which generation is in force. Writer: the master; readers: everyone.
+struct alignas(kCacheLine) GenerationTable {
+  std::atomic<std::uint32_t> current;         // 0 before the first; release/acquire, see accessors
+  std::atomic<std::uint32_t> upstream_count;  // entries of the upstream table ever claimed
+  std::atomic<std::uint32_t> slots_used;      // worker slots ever handed out: all sums stop there
+
+  // release: pairs with the acquire in in_force(); the routing table is complete before it is
+  // named.
+  void put_in_force(std::uint32_t generation) noexcept {
+    current.store(generation, std::memory_order_release);
+  }
+  std::uint32_t in_force() const noexcept { return current.load(std::memory_order_acquire); }
+};
+static_assert(std::is_standard_layout_v<GenerationTable>);
+
+class Segment {
+ public:
+  // A new segment: zeroed, sealed, header written, random bucket seed.
+  static Result<Segment> create();
+  // Maps a segment that an earlier master made. Refused, with the reason, if its layout is not
+  // ours.
+  static Result<Segment> adopt(UniqueFd memfd);
+
+  Segment(Segment&&) = default;
+  Segment& operator=(Segment&&) = default;
+
+  int fd() const noexcept { return memfd_.get(); }
+
+  const SegmentHeader& header() const noexcept;
+  GenerationTable& generations() const noexcept;
+  UpstreamState& upstream(std::uint32_t index) const noexcept;
+  // Entries claimed so far: all valid upstream indices are below it.
+  std::uint32_t upstream_count() const noexcept;
+  // Worker slots handed out so far, and one more.
+  std::uint32_t slots_used() const noexcept;
+  void use_slot(std::uint32_t index) const noexcept;  // master only
+  // Index of the backend of that name, claiming a fresh entry for a new name. Master only.
+  // Fails only when kMaxUpstreams names were used up.
+  Result<std::uint32_t> claim_upstream(std::string_view name) const;
+  SuspicionBoard& suspicions() const noexcept;
+  MasterSlab& master() const noexcept;
+  WorkerSlot& slot(std::uint32_t index) const noexcept;  // index < kMaxWorkerSlots
+  MetricsSlab& metrics(std::uint32_t slot) const noexcept;
+
+  // The routing area of a generation; two successive generations never share one.
+  RoutingTable& routing(std::uint32_t generation) const noexcept;
+  std::byte* ring_memory(std::uint32_t generation, bool backup) const noexcept;
+  HashRing ring(std::uint32_t generation, bool backup) const noexcept;
+
+  TokenBucketTable buckets(std::uint32_t entries) const noexcept;
+
+  // Requests in flight at a backend, of all workers. Walks the slots in use.
+  std::uint64_t in_flight(std::uint32_t upstream) const noexcept;
+
+ private:
+  Segment(UniqueFd memfd, boost::interprocess::mapped_region region) noexcept
+      : memfd_(std::move(memfd)), region_(std::move(region)) {}
+  template <class T>
+  T& at(std::size_t offset) const noexcept;
+
+  // Owned.
+  UniqueFd memfd_;
+  boost::interprocess::mapped_region region_;
+};
+
+}  // namespace ringmaster

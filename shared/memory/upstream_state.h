@@ -1,0 +1,113 @@
+// A backend as all processes see it: its name, where it is, whether it may be used; and the board
+// on which workers report the ones they had trouble with. Writer: the master alone, but for
+// SuspicionBoard, which says so.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+#include "shared/base/socket_address.h"
+#include "shared/memory/limits.h"
+
+namespace ringmaster {
+
+// down --rise successes--> up --first failure or report--> suspect --fall failures--> down,
+// suspect --success--> up. kUnknown until the first probe, which decides alone.
+enum class HealthState : std::uint8_t { kUnknown, kUp, kSuspect, kDown, kDraining, kSlowStart };
+inline constexpr std::array<std::string_view, 6> kHealthStateLabels{
+    "unknown", "up", "suspect", "down", "draining", "slow_start"};
+
+// Why the state is what it is.
+enum class HealthCause : std::uint8_t { kNone, kConnect, kTimeout, kStatus, kProtocol, kResolve };
+inline constexpr std::array<std::string_view, 6> kHealthCauseLabels{
+    "none", "connect", "timeout", "status", "protocol", "resolve"};
+
+class alignas(kCacheLine) UpstreamState {
+ public:
+  // ---- By the master ----
+  // Gives a free entry to a backend. Precondition: name.size() < kNameBytes.
+  void claim(std::string_view name) noexcept {
+    std::memset(name_, 0, sizeof name_);
+    std::memcpy(name_, name.data(), name.size());
+  }
+  void set_health(HealthState state, HealthCause cause) noexcept {
+    // release: pairs with the acquire in health(); who sees a backend up sees its address too.
+    health_.store(static_cast<std::uint32_t>(state) | static_cast<std::uint32_t>(cause) << 8,
+                  std::memory_order_release);
+  }
+  // A reader copies an address in nanoseconds; its cell is rewritten only kAddressCells - 1 changes
+  // later, and the master spaces changes by seconds: no reader can meet a half-written one.
+  void publish_address(const SocketAddress& address) noexcept {
+    const std::uint32_t next = (address_at_.load(std::memory_order_relaxed) + 1) % kAddressCells;
+    addresses_[next] = address;
+    // release: pairs with the acquire in address(); the cell is complete before it is pointed at.
+    address_at_.store(next, std::memory_order_release);
+  }
+
+  // ---- By anyone ----
+  // Valid while the entry is claimed; the bytes are in the segment.
+  std::string_view name() const noexcept { return {name_, ::strnlen(name_, sizeof name_)}; }
+  HealthState health() const noexcept {
+    return static_cast<HealthState>(health_.load(std::memory_order_acquire) & 0xff);
+  }
+  HealthCause cause() const noexcept {
+    return static_cast<HealthCause>(health_.load(std::memory_order_acquire) >> 8 & 0xff);
+  }
+  bool is_usable() const noexcept {
+    const HealthState state = health();
+    return state != HealthState::kDown && state != HealthState::kDraining;
+  }
+  // Empty as long as the backend's host name was never resolved.
+  SocketAddress address() const noexcept {
+    return addresses_[address_at_.load(std::memory_order_acquire)];
+  }
+
+  static constexpr std::size_t kNameBytes = 64;
+  static constexpr std::uint32_t kAddressCells = 8;
+
+ private:
+  char name_[kNameBytes];  // constant once claimed
+  std::atomic<std::uint32_t> health_;
+  std::atomic<std::uint32_t> address_at_;
+  std::array<SocketAddress, kAddressCells> addresses_;
+};
+static_assert(std::is_standard_layout_v<UpstreamState>);
+static_assert(std::is_trivially_destructible_v<UpstreamState>);
+static_assert(std::is_trivially_copyable_v<SocketAddress>);  // copied as bytes
+
+// Which backends workers could not reach. A bit set is a question to the master, who probes and
+// decides; an eventfd beside it wakes him. Writers: any worker (set), the master (clear).
+class alignas(kCacheLine) SuspicionBoard {
+ public:
+  // True if the bit was not set yet: then the reporter wakes the master.
+  bool report(std::uint32_t upstream) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << upstream % 64;
+    auto& word = words_[upstream / 64];
+    // A look first: under a storm of failures no one fights over the line.
+    if (word.load(std::memory_order_relaxed) & bit) return false;
+    // relaxed: the bit is the whole message; nothing else is published with it.
+    return (word.fetch_or(bit, std::memory_order_relaxed) & bit) == 0;
+  }
+  // Calls `visit(upstream)` for each reported backend and clears its bit.
+  template <class Visit>
+  void collect(Visit&& visit) noexcept {
+    for (std::uint32_t i = 0; i < words_.size(); ++i) {
+      if (words_[i].load(std::memory_order_relaxed) == 0) continue;
+      std::uint64_t bits = words_[i].exchange(0, std::memory_order_relaxed);
+      for (; bits != 0; bits &= bits - 1) {
+        visit(i * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
+      }
+    }
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, kMaxUpstreams / 64> words_;
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::is_standard_layout_v<SuspicionBoard>);
+
+}  // namespace ringmaster

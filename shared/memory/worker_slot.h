@@ -1,0 +1,98 @@
+// A worker as the others see it: who it is, how far in its life, that it is alive.
+// Slots are handed out by the master before the fork and taken back after the worker was reaped.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include "shared/memory/limits.h"
+
+namespace ringmaster {
+
+enum class WorkerState : std::uint32_t {
+  kFree,      // no process behind the slot
+  kStarting,  // forked, not accepting yet
+  kServing,
+  kDraining,  // listeners closed, answering what is in flight
+};
+
+// What the master wants of a worker. Only ever raised; the control channel merely rings.
+enum class WorkerOrder : std::uint32_t { kServe, kDrain, kCut };
+
+class alignas(kCacheLine) WorkerSlot {
+ public:
+  // Written by the master: before the fork, and after the worker was reaped.
+  void assign(std::uint32_t generation) noexcept {
+    generation_.store(generation, std::memory_order_relaxed);
+    pid_.store(0, std::memory_order_relaxed);
+    cut_requests_.store(0, std::memory_order_relaxed);
+    order_.store(0, std::memory_order_relaxed);
+    connections_.store(0, std::memory_order_relaxed);
+    // release: pairs with the acquire in state(); whoever sees kStarting sees the reset above.
+    state_.store(static_cast<std::uint32_t>(WorkerState::kStarting), std::memory_order_release);
+  }
+  void release() noexcept {
+    connections_.store(0, std::memory_order_relaxed);
+    state_.store(static_cast<std::uint32_t>(WorkerState::kFree), std::memory_order_release);
+  }
+  void set_pid(std::int32_t pid) noexcept { pid_.store(pid, std::memory_order_relaxed); }
+
+  // relaxed: the ring of the control channel, a system call, comes after it.
+  void give(WorkerOrder order) noexcept {
+    order_.store(static_cast<std::uint32_t>(order), std::memory_order_relaxed);
+  }
+
+  // Written by the worker alone.
+  void announce(WorkerState state) noexcept {
+    // release: pairs with the acquire in state(); all set-up is visible before kServing.
+    state_.store(static_cast<std::uint32_t>(state), std::memory_order_release);
+  }
+  // relaxed: the master only looks whether it changed.
+  void beat() noexcept {
+    heartbeat_.store(heartbeat_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  // relaxed: a hint that balances accepts; being late by a few connections does no harm.
+  void set_connections(std::uint32_t n) noexcept {
+    connections_.store(n, std::memory_order_relaxed);
+  }
+  // relaxed: read by the master after waitpid(), which orders everything the worker did before it.
+  void count_cut(std::uint32_t n) noexcept {
+    cut_requests_.store(cut_requests_.load(std::memory_order_relaxed) + n,
+                        std::memory_order_relaxed);
+  }
+
+  // Read by anyone.
+  WorkerState state() const noexcept {
+    return static_cast<WorkerState>(state_.load(std::memory_order_acquire));
+  }
+  WorkerOrder order() const noexcept {
+    return static_cast<WorkerOrder>(order_.load(std::memory_order_relaxed));
+  }
+  std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
+  std::int32_t pid() const noexcept { return pid_.load(std::memory_order_relaxed); }
+  std::uint64_t heartbeat() const noexcept { return heartbeat_.load(std::memory_order_relaxed); }
+  std::uint32_t connections() const noexcept {
+    return connections_.load(std::memory_order_relaxed);
+  }
+  std::uint32_t cut_requests() const noexcept {
+    return cut_requests_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> heartbeat_{0};     // by the worker: turns of its beat, never back
+  std::atomic<std::uint32_t> state_{0};         // by the master until the fork, then by the worker
+  std::atomic<std::uint32_t> generation_{0};    // by the master
+  std::atomic<std::uint32_t> order_{0};         // by the master
+  std::atomic<std::int32_t> pid_{0};            // by the master
+  std::atomic<std::uint32_t> connections_{0};   // by the worker: clients it has open
+  std::atomic<std::uint32_t> cut_requests_{0};  // by the worker: in flight when it had to go
+};
+
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+static_assert(std::atomic<std::int32_t>::is_always_lock_free);
+static_assert(std::is_standard_layout_v<WorkerSlot>);
+static_assert(std::is_trivially_destructible_v<WorkerSlot>);
+static_assert(sizeof(WorkerSlot) == kCacheLine);
+
+}  // namespace ringmaster

@@ -1,0 +1,31 @@
+// What a worker is born with, and how it ends: all that passes between the master's fork and the
+// worker's code. Filled by master/supervisor in the child, handed by master/main.cc to
+// worker/worker.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "shared/base/unique_fd.h"
+#include "shared/config.h"
+#include "shared/memory/segment.h"
+
+namespace ringmaster {
+
+// Everything else it finds in shared memory. Config and segment outlive the process.
+struct WorkerBirth {
+  const Config& config;
+  const Segment& segment;
+  std::uint32_t slot;
+  std::uint32_t generation;
+  std::vector<UniqueFd> listeners;
+  UniqueFd control;  // its end of the control channel
+  int report_fd;     // eventfd that wakes the master
+};
+
+// Exit codes that tell the master how the worker ended.
+inline constexpr int kWorkerDone = 0;
+inline constexpr int kWorkerCut = 3;          // it had to cut requests short
+inline constexpr int kWorkerCannotStart = 4;  // trying again at once would not help
+
+}  // namespace ringmaster
