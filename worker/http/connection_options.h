@@ -1,0 +1,25 @@
+// What Connection and Upgrade say (RFC 9110 sections 7.6.1 and 7.8), the same in both directions.
+// Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "worker/http/message_head.h"
+
+namespace ringmaster {
+
+struct ConnectionOptions {
+  bool close = false;
+  bool keep_alive = false;
+  bool upgrade = false;
+  bool malformed = false;  // something in it is no token, or there is absurdly much of it
+};
+
+// Reads every Connection field and marks the fields it nominates as hop-by-hop, but for those that
+// must reach the other side for it to see the same message from the same sender.
+ConnectionOptions read_connection(MessageHead& head) noexcept;
+
+// Is there an Upgrade that may be passed on: well-formed, and no h2c in it.
+bool offers_upgrade(const MessageHead& head) noexcept;
+
+}  // namespace ringmaster

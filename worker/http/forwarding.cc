@@ -1,0 +1,212 @@
+// Fields that stay are mostly neighbours, and are copied in whole runs of lines just as they came;
+// the few that we write ourselves follow behind them, where no order is to be kept.
+#include "worker/http/forwarding.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "worker/http/grammar.h"
+
+namespace ringmaster {
+
+namespace {
+
+// Appends to a buffer of fixed size. What does not fit spoils the whole.
+class Writer {
+ public:
+  Writer(char* out, std::size_t capacity) noexcept : begin_(out), at_(out), end_(out + capacity) {}
+
+  Writer& operator<<(std::string_view text) noexcept {
+    if (static_cast<std::size_t>(end_ - at_) < text.size()) {
+      end_ = at_;
+      overflowed_ = true;
+    } else if (!text.empty()) {  // an empty view may have no address, which memcpy forbids
+      std::memcpy(at_, text.data(), text.size());
+      at_ += text.size();
+    }
+    return *this;
+  }
+
+  Writer& operator<<(std::uint64_t number) noexcept {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    return *this << std::string_view(digits, static_cast<std::size_t>(end - digits));
+  }
+
+  std::size_t size() const noexcept {
+    return overflowed_ ? 0 : static_cast<std::size_t>(at_ - begin_);
+  }
+
+ private:
+  char* const begin_;
+  char* at_;
+  char* end_;
+  bool overflowed_ = false;
+};
+
+// Copies the field lines for which `keeps(field)` holds.
+template <class Keeps>
+void copy_fields(const MessageHead& head, Writer& out, Keeps keeps) noexcept {
+  if (head.field_count == 0) return;
+  std::uint32_t run = head.fields[0].name_at;  // from here up to the field at hand all are kept
+  for (std::uint32_t i = 0; i < head.field_count; ++i) {
+    if (keeps(head.fields[i])) continue;
+    const std::uint32_t line = head.fields[i].name_at;
+    if (line > run) out << std::string_view(head.bytes + run, line - run);
+    run = i + 1 < head.field_count ? head.fields[i + 1].name_at : head.size - 2;
+  }
+  out << std::string_view(head.bytes + run, head.size - 2 - run);
+}
+
+void write_via(Writer& out, HttpVersion received, std::string_view name) noexcept {
+  if (name.empty()) return;
+  out << (received == HttpVersion::k11 ? "Via: 1.1 " : "Via: 1.0 ") << name << "\r\n";
+}
+
+void write_framing(Writer& out, BodyFraming framing, std::uint64_t content_length) noexcept {
+  if (framing == BodyFraming::kLength) out << "Content-Length: " << content_length << "\r\n";
+  if (framing == BodyFraming::kChunked) out << "Transfer-Encoding: chunked\r\n";
+}
+
+// ---- Requests
+// ----------------------------------------------------------------------------------------
+
+// Which X-Forwarded-* are already said by a peer that we believe.
+struct Believed {
+  bool proto = false;
+  bool host = false;
+};
+
+class RequestFieldFilter {
+ public:
+  RequestFieldFilter(const RequestHead& head, const RequestForwarding& how,
+                     Believed& believed) noexcept
+      : head_(head), how_(how), believed_(believed) {}
+
+  bool operator()(const Field& field) const noexcept {
+    switch (field.id) {
+      case FieldId::kUpgrade:
+        return how_.keep_upgrade && head_.wants_upgrade;
+      case FieldId::kHost:
+      case FieldId::kXForwardedFor:
+        return false;  // written anew
+      case FieldId::kMaxForwards:
+        return head_.max_forwards < 0;
+      case FieldId::kTrailer:
+        return !field.hop_by_hop && head_.framing == BodyFraming::kChunked;
+      case FieldId::kForwarded:
+        return how_.peer_is_trusted;
+      case FieldId::kXForwardedProto:
+        believed_.proto = how_.peer_is_trusted;
+        return how_.peer_is_trusted;
+      case FieldId::kXForwardedHost:
+        believed_.host = how_.peer_is_trusted;
+        return how_.peer_is_trusted;
+      case FieldId::kOther:
+        return !field.hop_by_hop && (how_.peer_is_trusted || !is_x_forwarded(field));
+      default:
+        return !field.hop_by_hop;
+    }
+  }
+
+ private:
+  // X-Forwarded-Port, -Prefix, -Server and their like: forged as easily as those we know.
+  bool is_x_forwarded(const Field& field) const noexcept {
+    const std::string_view name = head_.name(field);
+    return (name[0] | 0x20) == 'x' && starts_with_ignore_case(name, "x-forwarded-");
+  }
+
+  const RequestHead& head_;
+  const RequestForwarding& how_;
+  Believed& believed_;
+};
+
+void write_forwarded_for(Writer& out, const RequestHead& head,
+                         const RequestForwarding& how) noexcept {
+  out << "X-Forwarded-For: ";
+  for (std::uint32_t i = 0; how.peer_is_trusted && i < head.field_count; ++i) {
+    const Field& field = head.fields[i];
+    if (field.id == FieldId::kXForwardedFor && field.value_size != 0) {
+      out << head.value(field) << ", ";
+    }
+  }
+  out << how.client_ip << "\r\n";
+}
+
+}  // namespace
+
+std::size_t write_request_head(const RequestHead& head, const RequestForwarding& how, char* out,
+                               std::size_t capacity) noexcept {
+  Writer to(out, capacity);
+  Believed believed;
+  const std::string_view slash = head.path_and_query.starts_with('?') ? "/" : "";
+  to << head.method << " " << slash << head.path_and_query
+     << " HTTP/1.1\r\nHost: " << head.authority << "\r\n";
+  copy_fields(head, to, RequestFieldFilter(head, how, believed));
+  write_forwarded_for(to, head, how);
+  if (!believed.proto) to << "X-Forwarded-Proto: http\r\n";
+  if (!believed.host && !head.authority.empty()) {
+    to << "X-Forwarded-Host: " << head.authority << "\r\n";
+  }
+  write_via(to, head.version, how.via_name);
+  if (head.max_forwards >= 0) {
+    const int left = head.max_forwards == 0 ? 0 : head.max_forwards - 1;
+    to << "Max-Forwards: " << static_cast<std::uint64_t>(left) << "\r\n";
+  }
+  write_framing(to, head.framing, head.content_length);
+  if (how.keep_upgrade && head.wants_upgrade) to << "Connection: upgrade\r\n";
+  to << "\r\n";
+  return to.size();
+}
+
+// ---- Responses
+// ---------------------------------------------------------------------------------------
+
+namespace {
+
+bool is_interim(const ResponseHead& head) noexcept {
+  return head.status < 200;
+}
+
+// RFC 9110 section 8.6: the length that a body would have had, told of HEAD and 304 (Not Modified).
+bool tells_length_without_body(const ResponseHead& head, const ResponseForwarding& how) noexcept {
+  return how.framing == BodyFraming::kNone && !is_interim(head) && head.status != 204 &&
+         head.find(FieldId::kContentLength).data() != nullptr;
+}
+
+void write_connection(Writer& out, const ResponseHead& head,
+                      const ResponseForwarding& how) noexcept {
+  if (is_interim(head)) {
+    if (how.keep_upgrade) out << "Connection: upgrade\r\n";
+  } else if (!how.keep_alive || how.framing == BodyFraming::kUntilClose) {
+    out << "Connection: close\r\n";
+  } else if (how.client_version == HttpVersion::k10) {
+    out << "Connection: keep-alive\r\n";
+  }
+}
+
+}  // namespace
+
+std::size_t write_response_head(const ResponseHead& head, const ResponseForwarding& how, char* out,
+                                std::size_t capacity) noexcept {
+  Writer to(out, capacity);
+  const bool passes_trailers =
+      head.framing == BodyFraming::kChunked && how.framing == BodyFraming::kChunked;
+  to << "HTTP/1.1 " << std::uint64_t{head.status} << " " << head.reason << "\r\n";
+  copy_fields(head, to, [&](const Field& field) {
+    if (field.id == FieldId::kUpgrade) return how.keep_upgrade;
+    if (field.id == FieldId::kTrailer && !passes_trailers) return false;
+    return !field.hop_by_hop;
+  });
+  write_via(to, head.version, how.via_name);
+  if (tells_length_without_body(head, how)) {
+    write_framing(to, BodyFraming::kLength, head.content_length);
+  } else {
+    write_framing(to, how.framing, head.content_length);
+  }
+  write_connection(to, head, how);
+  to << "\r\n";
+  return to.size();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,137 @@
+// The grammars of RFC 9110 section 5.6 and RFC 3986 section 3.2, each as one plain loop.
+#include "worker/http/grammar.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+
+#include "worker/http/char_class.h"
+
+namespace ringmaster {
+
+bool equals_ignore_case(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && starts_with_ignore_case(a, b);
+}
+
+bool starts_with_ignore_case(std::string_view text, std::string_view prefix) noexcept {
+  if (text.size() < prefix.size()) return false;
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    if (to_lower(text[i]) != to_lower(prefix[i])) return false;
+  }
+  return true;
+}
+
+bool is_token(std::string_view text) noexcept {
+  for (const char c : text) {
+    if (!is_char(c, kTokenChar)) return false;
+  }
+  return !text.empty();
+}
+
+bool is_field_value(std::string_view text) noexcept {
+  constexpr std::uint64_t kOnes = 0x0101010101010101u;
+  constexpr std::uint64_t kHighs = kOnes * 0x80;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  // Eight bytes at a time: is any below 0x20, or 0x7f? Only then look closer: it may be a HTAB.
+  for (; end - at >= 8; at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, sizeof word);
+    const std::uint64_t del = word ^ (kOnes * 0x7f);
+    const std::uint64_t low = (word - kOnes * 0x20) & ~word;
+    if (((low | ((del - kOnes) & ~del)) & kHighs) == 0) continue;
+    if (!std::all_of(at, at + 8, [](char c) { return is_char(c, kFieldChar); })) return false;
+  }
+  return std::all_of(at, end, [](char c) { return is_char(c, kFieldChar); });
+}
+
+std::string_view trim_blanks(std::string_view text) noexcept {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool next_member(std::string_view& rest, std::string_view& member) noexcept {
+  if (rest.data() == nullptr) return false;
+  const std::size_t comma = rest.find(',');
+  member = trim_blanks(rest.substr(0, comma));
+  rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+  return true;
+}
+
+std::optional<std::uint64_t> parse_decimal(std::string_view digits) noexcept {
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  if (digits.empty()) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : digits) {
+    if (!is_char(c, kDigitChar)) return std::nullopt;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (value > (kMax - digit) / 10) return std::nullopt;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+namespace {
+
+// "" or ":" *DIGIT; a number that is no port names nothing.
+bool is_port_suffix(std::string_view text) noexcept {
+  if (text.empty() || text == ":") return true;
+  if (text.front() != ':') return false;
+  const auto port = parse_decimal(text.substr(1));
+  return port && *port <= 65535;
+}
+
+// "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )
+bool is_ipvfuture(std::string_view text) noexcept {
+  if (text.empty() || to_lower(text.front()) != 'v') return false;
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos || dot < 2 || dot + 1 == text.size()) return false;
+  const auto is_hex = [](char c) { return is_char(c, kHexChar); };
+  const auto is_rest = [](char c) { return c == ':' || is_char(c, kRegNameChar); };
+  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(dot), is_hex) &&
+         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(dot) + 1, text.end(), is_rest);
+}
+
+// What stands between the brackets of an IP-literal.
+bool is_ip_literal(std::string_view text) noexcept {
+  std::array<char, INET6_ADDRSTRLEN> copy{};  // inet_pton wants it terminated
+  if (text.size() >= copy.size()) return is_ipvfuture(text);
+  std::copy(text.begin(), text.end(), copy.begin());
+  in6_addr address;
+  return ::inet_pton(AF_INET6, copy.data(), &address) == 1 || is_ipvfuture(text);
+}
+
+// Length of the reg-name (or IPv4 address) that `text` begins with.
+std::size_t reg_name_length(std::string_view text) noexcept {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (is_char(text[at], kRegNameChar)) {
+      ++at;
+    } else if (text[at] == '%' && text.size() - at >= 3 && is_char(text[at + 1], kHexChar) &&
+               is_char(text[at + 2], kHexChar)) {
+      at += 3;
+    } else {
+      break;
+    }
+  }
+  return at;
+}
+
+}  // namespace
+
+bool is_authority(std::string_view text) noexcept {
+  if (text.empty()) return false;
+  if (text.front() == '[') {
+    const std::size_t close = text.find(']');
+    return close != std::string_view::npos && is_ip_literal(text.substr(1, close - 1)) &&
+           is_port_suffix(text.substr(close + 1));
+  }
+  const std::size_t host = reg_name_length(text);
+  return host != 0 && is_port_suffix(text.substr(host));
+}
+
+}  // namespace ringmaster
