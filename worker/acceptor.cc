@@ -1,0 +1,117 @@
+#include "worker/acceptor.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace ringmaster {
+namespace {
+
+constexpr int kBatch = 4;
+constexpr std::uint64_t kLookAwayMs = 2;
+// Then it accepts all the same: the others may be stopped, and nobody else would.
+constexpr std::uint32_t kMostLookAways = 25;
+constexpr std::uint64_t kNoDescriptorsMs = 100;
+
+// A connection needs one descriptor for the client and may need one for a backend.
+std::uint32_t limit_by_files() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  const rlim_t usable = files.rlim_cur > 128 ? files.rlim_cur - 64 : 64;
+  return static_cast<std::uint32_t>(std::min<rlim_t>(usable / 2, 1'000'000));
+}
+
+}  // namespace
+
+Acceptor::Acceptor(WorkerContext& context, ClientConnections& clients,
+                   std::vector<UniqueFd> listeners)
+    : context_(context),
+      clients_(clients),
+      listeners_(std::move(listeners)),
+      pause_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)),
+      limit_(context.config.server.max_connections != 0 ? context.config.server.max_connections
+                                                        : limit_by_files()) {
+  for (const UniqueFd& listener : listeners_) {
+    polls_.push_back(open_handle<uv_poll_t>(this, uv_poll_init, context.loop, listener.get()));
+  }
+}
+
+void Acceptor::start() {
+  watch();
+}
+
+void Acceptor::watch() {
+  const auto on_readable = [](uv_poll_t* poll, int, int) noexcept {
+    if (auto* self = owner_of<Acceptor>(poll)) {
+      uv_os_fd_t fd = -1;
+      uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd);
+      self->accept_batch(fd, kBatch);
+    }
+  };
+  for (auto& poll : polls_) uv_poll_start(poll.get(), UV_READABLE, on_readable);
+}
+
+void Acceptor::accept_batch(int listener, int most) {
+  for (int i = 0; i < most; ++i) {
+    if (is_full()) return look_away(kLookAwayMs * 5);
+    if (!context_.draining && has_more_than_its_share() && looked_away_ < kMostLookAways) {
+      ++looked_away_;
+      return look_away(kLookAwayMs);
+    }
+    sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      const bool exhausted =
+          errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+      if (exhausted) look_away(kNoDescriptorsMs);
+      return;
+    }
+    looked_away_ = 0;
+    // TCP_NODELAY came with the listener.
+    clients_.add(fd, SocketAddress::from(reinterpret_cast<sockaddr*>(&peer)).ip());
+  }
+}
+
+// More than the mean of the serving workers of this generation by an eighth and a couple.
+bool Acceptor::has_more_than_its_share() const noexcept {
+  std::uint64_t total = 0;
+  std::uint64_t workers = 0;
+  const std::uint32_t slots = context_.segment.slots_used();
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    const WorkerSlot& slot = context_.segment.slot(i);
+    if (slot.state() != WorkerState::kServing) continue;
+    total += slot.connections();
+    ++workers;
+  }
+  const std::uint64_t mine = clients_.size();
+  return workers > 1 && mine * workers * 8 > total * 9 + workers * 16;
+}
+
+bool Acceptor::is_full() const noexcept {
+  return clients_.size() >= limit_;
+}
+
+void Acceptor::look_away(std::uint64_t for_ms) {
+  for (auto& poll : polls_) uv_poll_stop(poll.get());
+  const auto look_again = [](uv_timer_t* timer) noexcept {
+    if (auto* self = owner_of<Acceptor>(timer)) self->watch();
+  };
+  uv_timer_start(pause_.get(), look_again, for_ms, 0);
+}
+
+void Acceptor::close() {
+  polls_.clear();
+  pause_.reset();
+  for (const UniqueFd& listener : listeners_) {
+    const int flags = 1 << 16;  // as many as there are
+    if (!is_full()) accept_batch(listener.get(), flags);
+  }
+  listeners_.clear();
+}
+
+}  // namespace ringmaster

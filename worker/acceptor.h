@@ -1,0 +1,44 @@
+// Takes connections off the listening sockets that all workers share. Every worker is woken for
+// every connection, so one that has clearly more than its share looks away for a moment and leaves
+// the rest to the others; a small batch a turn keeps a busy one from taking all.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "shared/base/unique_fd.h"
+#include "shared/base/uv_handle.h"
+#include "worker/client/client_connections.h"
+
+namespace ringmaster {
+
+class Acceptor {
+ public:
+  // `listeners`: descriptors of this process, closed by close().
+  Acceptor(WorkerContext& context, ClientConnections& clients, std::vector<UniqueFd> listeners);
+
+  void start();
+  // Takes what already waits in the queues, then closes the listeners.
+  void close();
+
+ private:
+  void accept_batch(int listener, int most);
+  bool has_more_than_its_share() const noexcept;
+  bool is_full() const noexcept;
+  void look_away(std::uint64_t for_ms);
+  void watch();
+
+  // Borrowed: the worker's.
+  WorkerContext& context_;
+  ClientConnections& clients_;
+  // Owned.
+  std::vector<UniqueFd> listeners_;
+  std::vector<OwnedHandle<uv_poll_t>> polls_;
+  OwnedHandle<uv_timer_t> pause_;
+  std::uint32_t limit_;
+  std::uint32_t looked_away_ = 0;  // times in a row
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,195 @@
+#include "worker/client/client_connection.h"
+
+#include <cstring>
+
+#include "worker/client/client_connections.h"
+
+namespace ringmaster {
+namespace {
+
+std::uint64_t ms(Duration duration) noexcept {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+// How long an idle connection is kept while draining, for a request that was already on its way.
+constexpr std::uint64_t kDrainGraceMs = 1000;
+// How long we read on after the last answer, so that what is still coming does not reset the
+// connection before the client has read it (RFC 9112 section 9.6).
+constexpr std::uint64_t kLingerMs = 2000;
+
+}  // namespace
+
+ClientConnection::ClientConnection(ClientConnections& all, const IpAddress& peer) noexcept
+    : all_(all),
+      stream_(*this, all.context().pending_writes),
+      timer_(all.context().timers, *this),
+      peer_(peer) {}
+
+bool ClientConnection::start(int fd) {
+  if (stream_.adopt(all_.context().loop, fd) != 0) return false;
+  become(State::kIdle);
+  stream_.start_reading();
+  // A connection that sends nothing is no better than one that sends its head too slowly.
+  timer_.arm(ms(all_.context().config.server.header_timeout));
+  return true;
+}
+
+std::span<char> ClientConnection::read_room() {
+  if (!input_) input_ = all_.context().buffers.lend();
+  if (state_ == State::kLingering) input_->clear();
+  return input_->room();
+}
+
+void ClientConnection::on_read(std::size_t n) {
+  all_.context().metrics.worker.client_received_bytes.add(n);
+  if (state_ == State::kLingering) return input_.reset();
+  input_->commit(n);
+  serve();
+}
+
+// Reads heads and starts exchanges until one has to wait for something.
+void ClientConnection::serve() {
+  if (serving_) return;
+  serving_ = true;
+  while (state_ != State::kLingering && state_ != State::kClosed && input_) {
+    if (exchange_ == nullptr) {
+      if (input_->is_empty()) break;
+      become(State::kBusy);
+      exchange_ =
+          all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this), peer_);
+      timer_.arm(ms(all_.context().config.server.header_timeout));
+    }
+    Exchange* const exchange = exchange_;
+    const bool had_head = exchange->has_complete_head();
+    exchange->on_client_data();
+    if (exchange_ == exchange && !had_head && exchange->has_complete_head()) timer_.disarm();
+    if (exchange_ != nullptr) break;
+  }
+  serving_ = false;
+  if (state_ == State::kClosed || state_ == State::kLingering) return;
+  if (exchange_ == nullptr) return await_request();
+  if (!exchange_->has_complete_head() && input_->room().empty()) compact_input();
+  if (input_->room().empty()) stream_.stop_reading();
+}
+
+// Between two requests.
+void ClientConnection::await_request() {
+  if (peer_ended_) return close();
+  input_.reset();
+  become(State::kIdle);
+  stream_.start_reading();
+  timer_.arm(all_.context().draining ? kDrainGraceMs
+                                     : ms(all_.context().config.server.keepalive_timeout));
+}
+
+// A pipelined head that began late in the buffer gets the whole of it.
+void ClientConnection::compact_input() noexcept {
+  if (input_->begin == 0) return;
+  std::memmove(input_->data(), input_->data() + input_->begin, input_->end - input_->begin);
+  input_->end -= input_->begin;
+  input_->begin = 0;
+  exchange_->on_input_moved();
+}
+
+void ClientConnection::on_read_end(int error) {
+  stream_.stop_reading();
+  peer_ended_ = true;
+  if (error != UV_EOF) {
+    if (exchange_ != nullptr) exchange_->on_client_gone();
+    return close();
+  }
+  if (exchange_ == nullptr) return close();
+  exchange_->on_client_end();
+}
+
+void ClientConnection::on_written(int status) {
+  if (exchange_ != nullptr) exchange_->on_client_written(status);
+}
+
+void ClientConnection::use_bulk_input() {
+  if (input_->capacity < all_.context().bulk_buffers.capacity()) {
+    input_ = all_.context().bulk_buffers.lend();
+  }
+}
+
+void ClientConnection::resume_reading() {
+  if (!peer_ended_ && !input_->room().empty()) stream_.start_reading();
+}
+
+void ClientConnection::on_tunnel() {
+  become(State::kTunnel);
+}
+
+void ClientConnection::on_exchange_done(Exchange::Ending ending) {
+  drop_exchange();
+  switch (ending) {
+    case Exchange::Ending::kKeepAlive:
+      return serve();
+    case Exchange::Ending::kClose:
+      return close();
+    case Exchange::Ending::kLinger:
+      return linger();
+    case Exchange::Ending::kCut:
+      become(State::kClosed);
+      return stream_.reset();
+  }
+}
+
+void ClientConnection::linger() {
+  if (peer_ended_) return close();
+  become(State::kLingering);
+  stream_.end_writing();
+  if (input_) input_.reset();
+  stream_.start_reading();
+  timer_.arm(kLingerMs);
+}
+
+void ClientConnection::on_timeout() {
+  switch (state_) {
+    case State::kBusy:
+      if (exchange_ != nullptr) exchange_->on_head_timeout();
+      return;
+    case State::kIdle:
+    case State::kLingering:
+      return close();
+    default:
+      return;
+  }
+}
+
+void ClientConnection::begin_drain() noexcept {
+  if (state_ == State::kIdle) timer_.arm(kDrainGraceMs);
+}
+
+bool ClientConnection::cut(RejectReason reason) {
+  const bool busy = exchange_ != nullptr && exchange_->has_complete_head();
+  if (exchange_ != nullptr) {
+    exchange_->cut(reason);  // ends in on_exchange_done()
+  } else {
+    close();
+  }
+  return busy;
+}
+
+void ClientConnection::close() {
+  drop_exchange();
+  become(State::kClosed);
+  timer_.disarm();
+  stream_.close();
+}
+
+void ClientConnection::become(State state) noexcept {
+  all_.recount(state_, state, *this);
+  state_ = state;
+}
+
+void ClientConnection::drop_exchange() noexcept {
+  if (exchange_ == nullptr) return;
+  all_.proxy().exchanges.destroy(std::exchange(exchange_, nullptr));
+}
+
+void ClientConnection::on_closed() {
+  all_.bury(*this);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,77 @@
+// One client's connection: waits for requests, has each one served by an exchange, in order, and
+// closes in a way that lets the client read its last answer. Idle it holds neither buffer nor
+// exchange.
+//
+//   kIdle ──first byte──▶ kBusy ──response sent──▶ kIdle …
+//                           └──▶ kLingering ──▶ closed
+//
+// Owned by ClientConnections, in a list, until its handle has closed.
+#pragma once
+
+#include <cstdint>
+
+#include "worker/io/tcp_stream.h"
+#include "worker/proxy/exchange.h"
+
+namespace ringmaster {
+
+class ClientConnections;
+
+class ClientConnection final : private TcpStream::Owner,
+                               private Timer::Owner,
+                               private Exchange::Client {
+ public:
+  ClientConnection(ClientConnections& all, const IpAddress& peer) noexcept;
+
+  // Takes the accepted socket over and waits for the first request. False: refused, nothing was
+  // taken.
+  bool start(int fd);
+
+  // The listeners are closed: an idle connection gets a short grace for a request already on its
+  // way.
+  void begin_drain() noexcept;
+  // Ends the connection at once. True if that cut a request short.
+  bool cut(RejectReason reason);
+
+ private:
+  friend class ClientConnections;
+  enum class State : std::uint8_t { kIdle, kBusy, kTunnel, kLingering, kClosed };
+
+  std::span<char> read_room() override;
+  void on_read(std::size_t n) override;
+  void on_read_end(int error) override;
+  void on_written(int status) override;
+  void on_closed() override;
+  void on_timeout() override;
+
+  TcpStream& stream() override { return stream_; }
+  Buffer& input() override { return *input_; }
+  void use_bulk_input() override;
+  void resume_reading() override;
+  void on_tunnel() override;
+  void on_exchange_done(Exchange::Ending ending) override;
+
+  void serve();
+  void await_request();
+  void compact_input() noexcept;
+  void linger();
+  void close();
+  void become(State state) noexcept;
+  void drop_exchange() noexcept;
+
+  // Borrowed: the worker's; the list we are in.
+  ClientConnections& all_;
+  ClientConnection* next_ = nullptr;
+  ClientConnection* previous_ = nullptr;
+  // Owned.
+  TcpStream stream_;
+  Timer timer_;                   // head, keep-alive, grace or linger time
+  BufferLease input_;             // null while idle
+  Exchange* exchange_ = nullptr;  // from the proxy's pool; null but while kBusy or kTunnel
+  const IpAddress peer_;
+  State state_ = State::kIdle;
+  bool serving_ = false;  // serve() is on the stack
+  bool peer_ended_ = false;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,117 @@
+#include "worker/io/tcp_stream.h"
+
+#include <sys/socket.h>
+
+#include <utility>
+
+namespace ringmaster {
+namespace {
+
+TcpStream::Owner& owner_of(uv_stream_t* stream) noexcept {
+  return *static_cast<TcpStream::Owner*>(stream->data);
+}
+
+void allocate(uv_handle_t* handle, std::size_t, uv_buf_t* room) noexcept {
+  const auto space = owner_of(reinterpret_cast<uv_stream_t*>(handle)).read_room();
+  *room = uv_buf_init(space.data(), static_cast<unsigned>(space.size()));
+}
+
+}  // namespace
+
+int TcpStream::adopt(uv_loop_t* loop, int fd) {
+  uv_tcp_init(loop, &handle_);  // without a socket it cannot fail
+  handle_.data = &owner_;
+  return uv_tcp_open(&handle_, fd);
+}
+
+int TcpStream::open(uv_loop_t* loop) {
+  const int error = uv_tcp_init(loop, &handle_);
+  handle_.data = &owner_;
+  return error;
+}
+
+int TcpStream::connect(uv_connect_t* request, const SocketAddress& address, uv_connect_cb done) {
+  uv_tcp_nodelay(&handle_, 1);  // kept as a flag and applied once there is a socket
+  return uv_tcp_connect(request, &handle_, address.get(), done);
+}
+
+void TcpStream::start_reading() noexcept {
+  if (reading_ || closing_) return;
+  const auto on_read = [](uv_stream_t* stream, ssize_t n, const uv_buf_t*) noexcept {
+    Owner& owner = owner_of(stream);
+    if (n > 0) {
+      owner.on_read(static_cast<std::size_t>(n));
+    } else if (n < 0) {
+      owner.on_read_end(static_cast<int>(n));
+    }
+  };
+  reading_ = uv_read_start(reinterpret_cast<uv_stream_t*>(&handle_), allocate, on_read) == 0;
+}
+
+void TcpStream::stop_reading() noexcept {
+  if (!reading_) return;
+  reading_ = false;
+  uv_read_stop(reinterpret_cast<uv_stream_t*>(&handle_));
+}
+
+TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<BufferLease*> holds) {
+  if (closing_) return WriteStatus::kFailed;
+  auto* stream = reinterpret_cast<uv_stream_t*>(&handle_);
+  int sent = uv_try_write(stream, pieces.data(), static_cast<unsigned>(pieces.size()));
+  if (sent < 0 && sent != UV_EAGAIN) return WriteStatus::kFailed;
+  std::size_t left = sent > 0 ? static_cast<std::size_t>(sent) : 0;
+  std::size_t first = 0;
+  while (first < pieces.size() && left >= pieces[first].len) left -= pieces[first++].len;
+  if (first == pieces.size()) return WriteStatus::kDone;
+  pieces[first].base += left;
+  pieces[first].len -= left;
+
+  PendingWrite* pending = pending_pool_.create();
+  for (std::size_t i = 0; i < holds.size(); ++i) pending->holds[i] = std::move(*holds[i]);
+  pending->request.data = this;
+  const auto done = [](uv_write_t* request, int status) noexcept {
+    auto* self = static_cast<TcpStream*>(request->data);
+    self->pending_pool_.destroy(reinterpret_cast<PendingWrite*>(request));
+    self->writing_ = false;
+    if (!self->closing_) self->owner_.on_written(status);
+  };
+  writing_ = true;
+  const int error = uv_write(&pending->request, stream, pieces.data() + first,
+                             static_cast<unsigned>(pieces.size() - first), done);
+  if (error == 0) return WriteStatus::kPending;
+  writing_ = false;
+  pending_pool_.destroy(pending);
+  return WriteStatus::kFailed;
+}
+
+void TcpStream::end_writing() noexcept {
+  if (!closing_) ::shutdown(fd(), SHUT_WR);
+}
+
+void TcpStream::reset() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  reading_ = false;
+  if (uv_tcp_close_reset(&handle_, on_closed_callback) != 0) {
+    uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed_callback);
+  }
+}
+
+void TcpStream::close() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  reading_ = false;
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed_callback);
+}
+
+void TcpStream::on_closed_callback(uv_handle_t* handle) noexcept {
+  owner_of(reinterpret_cast<uv_stream_t*>(handle)).on_closed();
+}
+
+int TcpStream::fd() const noexcept {
+  uv_os_fd_t fd = -1;
+  uv_fileno(reinterpret_cast<const uv_handle_t*>(&handle_), &fd);
+  return fd;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,96 @@
+// TcpStream: one TCP connection on the worker's loop. Reads go straight into the owner's memory;
+// writes are tried at once and only what the kernel would not take is queued, together with the
+// buffers it lies in. The owner lives until on_closed(): libuv keeps the handle, which is embedded
+// here, that long.
+#pragma once
+
+#include <uv.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "shared/base/socket_address.h"
+#include "worker/io/buffer_pool.h"
+#include "worker/io/object_pool.h"
+
+namespace ringmaster {
+
+// A write that the kernel did not take whole. Owns what it still needs until libuv is done with it.
+struct PendingWrite {
+  uv_write_t request;
+  std::array<BufferLease, 2> holds;
+};
+using PendingWritePool = ObjectPool<PendingWrite>;
+
+class TcpStream {
+ public:
+  class Owner {
+   public:
+    // Where the next bytes go: asked right before each read, never empty while reading is on.
+    virtual std::span<char> read_room() = 0;
+    // `n` > 0 bytes were put there.
+    virtual void on_read(std::size_t n) = 0;
+    // The peer ended its side (UV_EOF) or the connection broke (any other error). Reading has
+    // stopped.
+    virtual void on_read_end(int error) = 0;
+    // A write that had been pending went out whole (0) or failed.
+    virtual void on_written(int status) = 0;
+    // The last call: the stream may be destroyed, by its owner's destruction.
+    virtual void on_closed() = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  TcpStream(Owner& owner, PendingWritePool& pool) noexcept : owner_(owner), pending_pool_(pool) {}
+  TcpStream(const TcpStream&) = delete;
+  TcpStream& operator=(const TcpStream&) = delete;
+
+  // Takes an accepted, non-blocking socket over. On failure the socket is still the caller's.
+  int adopt(uv_loop_t* loop, int fd);
+  // A fresh handle to connect with; the request and its callback are the caller's.
+  int open(uv_loop_t* loop);
+  int connect(uv_connect_t* request, const SocketAddress& address, uv_connect_cb done);
+
+  // Both do nothing if that is how things are. Stopping and starting anew within one turn of the
+  // loop costs no system call.
+  void start_reading() noexcept;
+  void stop_reading() noexcept;
+  bool is_reading() const noexcept { return reading_; }
+
+  enum class WriteStatus : std::uint8_t { kDone, kPending, kFailed };
+  // Writes all of `pieces`, at once or later. What is pending keeps the leases in `holds` (taken
+  // only then) and whatever else the pieces lie in must stay until on_written(). Precondition:
+  // !is_writing().
+  WriteStatus write(std::span<uv_buf_t> pieces, std::span<BufferLease*> holds = {});
+  bool is_writing() const noexcept { return writing_; }
+
+  // Sends FIN. Precondition: !is_writing().
+  void end_writing() noexcept;
+  // The peer would find out at its next read or write otherwise: sends RST and closes.
+  void reset() noexcept;
+  // Closes; on_closed() comes in a later callback. Both may be called more than once.
+  void close() noexcept;
+  bool is_closing() const noexcept { return closing_; }
+  int fd() const noexcept;
+
+ private:
+  static void on_closed_callback(uv_handle_t* handle) noexcept;
+
+  // Borrowed: the owner embeds us, the pool is the worker's.
+  Owner& owner_;
+  PendingWritePool& pending_pool_;
+  // Owned by libuv between open/adopt and on_closed.
+  uv_tcp_t handle_;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool closing_ = false;
+};
+
+inline uv_buf_t as_buf(std::string_view bytes) noexcept {
+  return uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
+}
+
+}  // namespace ringmaster

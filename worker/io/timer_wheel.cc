@@ -1,0 +1,85 @@
+#include "worker/io/timer_wheel.h"
+
+#include <algorithm>
+
+namespace ringmaster {
+
+void Timer::arm(std::uint64_t after_ms) noexcept {
+  const std::uint64_t now = uv_now(wheel_.loop_);
+  deadline_ms_ = now + after_ms;
+  // A deadline that moved away leaves the timer where it is; it is put right when its slot comes
+  // up.
+  if (slot_tick_ != 0 && slot_tick_ * TimerWheel::kTickMs <= deadline_ms_ + TimerWheel::kTickMs) {
+    return;
+  }
+  if (slot_tick_ != 0) wheel_.unlink(*this);
+  wheel_.link(*this);
+}
+
+void Timer::disarm() noexcept {
+  deadline_ms_ = 0;
+  if (slot_tick_ != 0) wheel_.unlink(*this);
+}
+
+TimerWheel::TimerWheel(uv_loop_t* loop) : loop_(loop), clock_(new uv_timer_t) {
+  uv_timer_init(loop, clock_.get());
+  clock_->data = this;
+}
+
+void TimerWheel::link(Timer& timer) noexcept {
+  if (linked_++ == 0) {
+    last_tick_ = uv_now(loop_) / kTickMs;
+    const auto tick = [](uv_timer_t* clock) noexcept {
+      if (auto* self = static_cast<TimerWheel*>(clock->data)) self->advance();
+    };
+    uv_timer_start(clock_.get(), tick, kTickMs, kTickMs);
+  }
+  timer.slot_tick_ = std::max(timer.deadline_ms_ / kTickMs + 1, last_tick_ + 1);
+  Timer*& first = slots_[timer.slot_tick_ % kSlots];
+  timer.previous_ = nullptr;
+  timer.next_ = first;
+  if (first != nullptr) first->previous_ = &timer;
+  first = &timer;
+}
+
+void TimerWheel::unlink(Timer& timer) noexcept {
+  if (resume_ == &timer) resume_ = timer.next_;
+  if (timer.previous_ != nullptr) {
+    timer.previous_->next_ = timer.next_;
+  } else {
+    slots_[timer.slot_tick_ % kSlots] = timer.next_;
+  }
+  if (timer.next_ != nullptr) timer.next_->previous_ = timer.previous_;
+  timer.slot_tick_ = 0;
+  if (--linked_ == 0) uv_timer_stop(clock_.get());
+}
+
+void TimerWheel::advance() noexcept {
+  const std::uint64_t now = uv_now(loop_);
+  const std::uint64_t target = now / kTickMs;
+  // After a long stall one turn of the wheel sees every slot.
+  const std::uint64_t first = std::max(last_tick_ + 1, target < kSlots ? 0 : target - kSlots + 1);
+  for (std::uint64_t tick = first; tick <= target; ++tick) {
+    last_tick_ = tick;
+    run_slot(tick, now);
+  }
+}
+
+void TimerWheel::run_slot(std::uint64_t tick, std::uint64_t now_ms) noexcept {
+  resume_ = slots_[tick % kSlots];
+  while (resume_ != nullptr) {
+    Timer& timer = *resume_;
+    resume_ = timer.next_;
+    if (timer.slot_tick_ > tick) continue;  // of a later turn of the wheel
+    unlink(timer);
+    if (timer.deadline_ms_ == 0) continue;
+    if (timer.deadline_ms_ > now_ms) {
+      link(timer);
+      continue;
+    }
+    timer.deadline_ms_ = 0;
+    timer.owner_.on_timeout();  // may destroy or re-arm any timer
+  }
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,70 @@
+// What every part of a worker works with: the loop, the config, its places in shared memory, its
+// pools. Owned by Worker, which outlives all that refers to it.
+#pragma once
+
+#include <uv.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "shared/base/log.h"
+#include "shared/config.h"
+#include "shared/control_channel.h"
+#include "shared/memory/segment.h"
+#include "worker/io/buffer_pool.h"
+#include "worker/io/tcp_stream.h"
+#include "worker/io/timer_wheel.h"
+
+namespace ringmaster {
+
+// Room behind the longest request head: the byte that shows that a head is too long, and for the
+// fields that forwarding adds.
+inline constexpr std::uint32_t kHeadSlack = 1024;
+inline constexpr std::uint32_t kLeastBuffer = 16 * 1024;
+inline constexpr std::uint32_t kBulkBuffer = 128 * 1024;
+
+struct WorkerContext {
+  WorkerContext(uv_loop_t* the_loop, const Config& the_config, const Segment& the_segment,
+                std::uint32_t the_slot, std::uint32_t the_generation, int the_report_fd)
+      : loop(the_loop),
+        config(the_config),
+        segment(the_segment),
+        generation(the_generation),
+        slot(the_segment.slot(the_slot)),
+        metrics(the_segment.metrics(the_slot)),
+        report_fd(the_report_fd),
+        buffers(std::max(kLeastBuffer, the_config.server.max_header_bytes) + kHeadSlack, 64),
+        bulk_buffers(kBulkBuffer, 8),
+        timers(the_loop) {
+    const auto id = the_segment.header().bucket_seed.k0 ^ the_segment.header().bucket_seed.k1;
+    via_name = fmt::format("ringmaster-{:08x}", static_cast<std::uint32_t>(id ^ id >> 32));
+  }
+
+  // Tells the master, through shared memory and its eventfd, that a backend could not be reached.
+  void report(std::uint32_t upstream) noexcept {
+    if (segment.suspicions().report(upstream)) ring_master();
+  }
+  void ring_master() const noexcept { uv_master_wakeup(report_fd); }
+
+  // Borrowed from the process: set up before the worker, torn down after it.
+  uv_loop_t* const loop;
+  const Config& config;
+  const Segment& segment;
+  const std::uint32_t generation;
+  WorkerSlot& slot;
+  MetricsSlab& metrics;
+  const int report_fd;  // eventfd, non-blocking
+  // Owned.
+  std::string via_name;  // our pseudonym in Via, the same in every worker of this instance
+  BufferPool buffers;
+  BufferPool bulk_buffers;
+  PendingWritePool pending_writes;
+  TimerWheel timers;
+  bool draining = false;  // listeners are closed; every response says that the connection ends
+
+ private:
+  static void uv_master_wakeup(int fd) noexcept;
+};
+
+}  // namespace ringmaster

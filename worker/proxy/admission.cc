@@ -1,0 +1,69 @@
+#include "worker/proxy/admission.h"
+
+#include <algorithm>
+
+#include "shared/base/clock.h"
+
+namespace ringmaster {
+namespace {
+
+bool contains(const std::vector<IpPrefix>& prefixes, const IpAddress& address) noexcept {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
+
+std::string_view trimmed(std::string_view text) noexcept {
+  const auto first = text.find_first_not_of(" \t");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+}  // namespace
+
+Admission::Admission(WorkerContext& context) noexcept
+    : context_(context),
+      buckets_(context.segment.buckets(context.config.rate_limit.table_entries)),
+      rate_(BucketRate::of(context.config.rate_limit.requests_per_second,
+                           context.config.rate_limit.burst)) {}
+
+bool Admission::is_trusted(const IpAddress& peer) const noexcept {
+  return contains(context_.config.server.trusted_proxies, peer);
+}
+
+IpAddress Admission::client_of(const RequestHead& head, const IpAddress& peer) const noexcept {
+  if (!is_trusted(peer)) return peer;
+  IpAddress client = peer;
+  // From the end: each trusted proxy vouches for the address that it appended.
+  for (std::uint32_t i = head.field_count; i-- > 0;) {
+    if (head.fields[i].id != FieldId::kXForwardedFor) continue;
+    std::string_view list = head.value(head.fields[i]);
+    while (!list.empty()) {
+      const auto comma = list.rfind(',');
+      const auto member = trimmed(comma == list.npos ? list : list.substr(comma + 1));
+      const auto address = IpAddress::parse(member);
+      if (!address) return client;
+      client = *address;
+      if (!is_trusted(client)) return client;
+      list = comma == list.npos ? std::string_view() : list.substr(0, comma);
+    }
+  }
+  return client;
+}
+
+std::uint32_t Admission::refuse_for_s(const IpAddress& client) noexcept {
+  const RateLimitConfig& limit = context_.config.rate_limit;
+  if (limit.requests_per_second == 0 || is_exempt(client)) return 0;
+  const auto tag = buckets_.tag_of(client, limit.ipv6_prefix);
+  const BucketDecision decision = buckets_.take(tag, rate_, monotonic_ns());
+  if (decision.overflow) context_.metrics.worker.rate_limit_overflow.add();
+  if (decision.admitted) return 0;
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  return static_cast<std::uint32_t>(
+      std::max<std::uint64_t>(1, (decision.retry_in_ns + kSecond - 1) / kSecond));
+}
+
+bool Admission::is_exempt(const IpAddress& client) const noexcept {
+  return contains(context_.config.rate_limit.exempt, client);
+}
+
+}  // namespace ringmaster

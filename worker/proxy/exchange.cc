@@ -1,0 +1,347 @@
+// The life of an exchange: admitted, sent to a backend, retried, refused, timed out, accounted,
+// ended.
+#include "worker/proxy/exchange.h"
+
+#include <algorithm>
+
+#include "shared/base/clock.h"
+#include "worker/http/local_response.h"
+
+namespace ringmaster {
+namespace {
+
+std::uint64_t ms(Duration duration) noexcept {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+constexpr std::uint32_t kRetryAfterNoBackendS = 1;
+// A refused request's body that is no longer than this is read to its end rather than the
+// connection closed.
+constexpr std::uint64_t kMostDiscardedBytes = 64 * 1024;
+
+}  // namespace
+
+void Proxy::on_routes_changed() {
+  upstreams.close_idle(/*only_unusable=*/true);
+  for (Exchange* exchange = first_active; exchange != nullptr;) {
+    Exchange* next = exchange->next_active_;
+    const bool down = !context.segment.upstream(exchange->upstream_index_).is_usable();
+    const bool connecting = exchange->phase_ == Exchange::Phase::kConnecting;
+    if (down && (connecting || exchange->may_ask_again())) {
+      exchange->fail_attempt(RetryCause::kEjected, RejectReason::kResponseTimeout, true);
+    }
+    exchange = next;
+  }
+}
+
+Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer) noexcept
+    : proxy_(proxy),
+      client_(client),
+      timer_(proxy.context.timers, *this),
+      peer_(peer),
+      client_ip_(peer),
+      started_ns_(monotonic_ns()) {}
+
+Exchange::~Exchange() {
+  unlink();
+}
+
+void Exchange::on_client_data() {
+  switch (phase_) {
+    case Phase::kHead:
+      return read_head();
+    case Phase::kAwaiting:
+    case Phase::kRelaying:
+    case Phase::kTunnel:
+      return pump_request();
+    case Phase::kDiscarding:
+      return discard_body();
+    default:
+      return;  // it waits in the input: a body for a connection to come, or the next request
+  }
+}
+
+void Exchange::read_head() {
+  const ParseLimits limits{config().server.max_header_bytes, proxy_.context.via_name};
+  switch (parser_.parse(client_.input().unread(), limits, head_)) {
+    case ParseStatus::kIncomplete:
+      return;
+    case ParseStatus::kError:
+      return refuse(parser_.error());
+    case ParseStatus::kComplete:
+      return begin();
+  }
+}
+
+void Exchange::begin() {
+  body_at_ = client_.input().begin + head_.size;
+  phase_ = Phase::kConnecting;
+  request_body_.start(head_.framing, head_.content_length, head_.framing);
+  client_ip_ = proxy_.admission.client_of(head_, peer_);
+  if (const std::uint32_t wait_s = proxy_.admission.refuse_for_s(client_ip_)) {
+    return refuse(RejectReason::kRateLimited, wait_s);
+  }
+  const std::uint64_t limit = config().server.max_body_bytes;
+  if (limit != 0 && head_.framing == BodyFraming::kLength && head_.content_length > limit) {
+    return refuse(RejectReason::kBodyTooLarge);
+  }
+  hash_ = proxy_.balancer.locate(head_, client_ip_);
+  choose_backend();
+}
+
+void Exchange::choose_backend() {
+  auto choice = proxy_.balancer.choose(hash_, tried_);
+  if (choice.upstream == HashRing::kNone) {
+    if (!tried_.is_empty()) return refuse(failure_);
+    return refuse(choice.overloaded ? RejectReason::kOverloaded : RejectReason::kNoBackend,
+                  kRetryAfterNoBackendS);
+  }
+  upstream_index_ = choice.upstream;
+  in_flight_ = std::move(choice.in_flight);
+  link();
+  use_backend(choice.upstream, /*pooled=*/true);
+}
+
+void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
+  rewind_request();
+  UpstreamPool& pool = proxy_.upstreams;
+  while (pooled) {
+    UpstreamConnection* idle = pool.lend_idle(upstream, *this);
+    if (idle == nullptr) break;
+    upstream_ = UpstreamLease(pool, idle);
+    // What must not be sent twice is not sent on a connection that shows signs of its end.
+    if (head_.is_idempotent || !idle->looks_stale()) {
+      phase_ = Phase::kAwaiting;
+      return send_request();
+    }
+  }
+  phase_ = Phase::kConnecting;
+  upstream_ = UpstreamLease(pool, pool.open(upstream, *this));
+}
+
+void Exchange::on_upstream_connected(int error) {
+  if (error == 0) {
+    phase_ = Phase::kAwaiting;
+    return send_request();
+  }
+  proxy_.context.report(upstream_index_);
+  const bool timeout = error == UV_ETIMEDOUT;
+  fail_attempt(timeout ? RetryCause::kConnectTimeout : RetryCause::kConnectFailed,
+               timeout ? RejectReason::kConnectTimeout : RejectReason::kConnectFailed,
+               /*may_retry=*/true);
+}
+
+// RFC 9110 section 9.2.2: only what is idempotent may be sent again once it may have been acted
+// upon.
+bool Exchange::may_ask_again() const noexcept {
+  return phase_ == Phase::kAwaiting && head_.is_idempotent && replayable_ && !response_begun_;
+}
+
+// This attempt is over without an answer: the next backend of the ring walk, or the client learns
+// why.
+void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retry) {
+  failure_ = reason;
+  if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
+    return refuse(reason);
+  }
+  ++retries_;
+  retry_elsewhere(cause);
+}
+
+void Exchange::retry_elsewhere(RetryCause cause) {
+  upstream_metrics().retries[static_cast<std::size_t>(cause)].add();
+  tried_.add(upstream_index_);
+  release_upstream();
+  choose_backend();
+}
+
+void Exchange::release_upstream() noexcept {
+  upstream_.discard();
+  in_flight_.release();
+  unlink();
+}
+
+void Exchange::rewind_request() noexcept {
+  body_at_ = client_.input().begin + head_.size;
+  request_bytes_ = 0;
+  request_done_ = request_broken_ = response_begun_ = false;
+  request_body_.start(head_.framing, head_.content_length, head_.framing);
+  response_parser_.reset();
+}
+
+void Exchange::on_timeout() {
+  switch (phase_) {
+    case Phase::kAwaiting:
+      if (!request_done_ && !request_broken_ && !upstream_->stream().is_writing()) {
+        return refuse(RejectReason::kBodyTimeout);
+      }
+      proxy_.context.report(upstream_index_);
+      return refuse(RejectReason::kResponseTimeout);
+    case Phase::kRelaying:
+    case Phase::kFlushing:
+      return cut(client_.stream().is_writing() ? RejectReason::kClientGone
+                                               : RejectReason::kResponseCut);
+    case Phase::kTunnel:
+      release_upstream();
+      return finish(Ending::kClose);
+    case Phase::kDiscarding:
+      return finish(Ending::kClose);
+    default:
+      return;
+  }
+}
+
+// Answers in the backend's place. Nothing of a response has gone out yet.
+void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
+  WorkerMetrics& metrics = proxy_.context.metrics.worker;
+  if (reason == RejectReason::kRateLimited) {
+    metrics.rate_limited.add();
+  } else {
+    metrics.rejected[static_cast<std::size_t>(reason)].add();
+  }
+  release_upstream();
+  if (client_.stream().is_writing()) return finish(Ending::kCut);  // behind an interim response
+
+  keep_alive_ = keeps_alive_after_refusal();
+  const bool head_known = phase_ != Phase::kHead;
+  ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
+  const LocalResponse response{
+      .reason = reason,
+      .close = !keep_alive_,
+      .keep_alive_10 = keep_alive_ && head_known && head_.version == HttpVersion::k10,
+      .head_only = head_known && head_.is_head,
+      .retry_after_s = retry_after_s};
+  BufferLease buffer = proxy_.context.buffers.lend();
+  uv_buf_t piece = as_buf({buffer->data(), write_local_response(response, buffer->data())});
+  metrics.client_sent_bytes.add(piece.len);
+  BufferLease* holds[] = {&buffer};
+  switch (client_.stream().write({&piece, 1}, holds)) {
+    case TcpStream::WriteStatus::kDone:
+      return finish(ending_);
+    case TcpStream::WriteStatus::kPending:
+      phase_ = Phase::kFlushing;
+      return timer_.arm(ms(config().server.body_timeout));
+    case TcpStream::WriteStatus::kFailed:
+      return finish(Ending::kCut);
+  }
+}
+
+bool Exchange::keeps_alive_after_refusal() const noexcept {
+  if (phase_ == Phase::kHead || !head_.keep_alive || client_ended_ || proxy_.context.draining) {
+    return false;
+  }
+  if (request_done_ || head_.framing == BodyFraming::kNone) return true;
+  // Who waits for 100 (Continue) may never send the body, or send it all the same: nobody could
+  // tell.
+  return head_.framing == BodyFraming::kLength && !head_.expects_continue &&
+         head_.content_length <= kMostDiscardedBytes;
+}
+
+void Exchange::discard_body() {
+  Buffer& input = client_.input();
+  while (!request_body_.is_done() && body_at_ != input.end) {
+    BodyRelay::Batch dropped;
+    request_body_.gather({}, {input.data() + body_at_, input.end - body_at_}, dropped);
+    body_at_ += static_cast<std::uint32_t>(dropped.consumed);
+  }
+  if (request_body_.is_done()) return finish(Ending::kKeepAlive);
+  input.clear();
+  body_at_ = 0;
+  client_.resume_reading();
+}
+
+void Exchange::cut(RejectReason reason) {
+  if (phase_ == Phase::kDone) return;
+  if (phase_ != Phase::kHead) {
+    proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(reason)].add();
+  }
+  if (phase_ == Phase::kRelaying) account();
+  release_upstream();
+  finish(Ending::kCut);
+}
+
+void Exchange::on_client_gone() {
+  if (phase_ == Phase::kDone) return;
+  const bool waited_for = phase_ != Phase::kHead && phase_ != Phase::kTunnel;
+  if (waited_for) {
+    constexpr auto kReason = static_cast<std::size_t>(RejectReason::kClientGone);
+    proxy_.context.metrics.worker.rejected[kReason].add();
+  }
+  if (phase_ == Phase::kRelaying) account();
+  release_upstream();
+  phase_ = Phase::kDone;
+}
+
+void Exchange::on_client_end() {
+  client_ended_ = true;
+  if (phase_ == Phase::kTunnel) return end_tunnel_side(/*client_side=*/true);
+  if (phase_ == Phase::kDiscarding) return finish(Ending::kClose);
+  const bool complete = request_done_ || (phase_ != Phase::kHead && replayable_ &&
+                                          head_.framing == BodyFraming::kNone);
+  if (complete || phase_ == Phase::kFlushing) return;
+  // The rest of the request will never come: neither side may take it for complete.
+  const bool begun = phase_ != Phase::kHead;
+  on_client_gone();
+  client_.on_exchange_done(begun ? Ending::kCut : Ending::kClose);
+}
+
+void Exchange::on_client_written(int error) {
+  if (error != 0) return cut(RejectReason::kClientGone);
+  if (phase_ == Phase::kFlushing) {
+    account();
+    return finish(ending_);
+  }
+  if (phase_ == Phase::kTunnel && upstream_ended_) return end_tunnel_side(/*client_side=*/false);
+  if (!upstream_) return;
+  upstream_->stream().start_reading();
+  // What was received before goes first.
+  if (phase_ == Phase::kRelaying || phase_ == Phase::kTunnel) {
+    timer_.arm(ms(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
+                                           : config().server.body_timeout));
+    if (upstream_->input() && !upstream_->input()->is_empty()) relay_response({}, nullptr);
+  } else if (phase_ == Phase::kAwaiting && upstream_->input()) {
+    read_response_head();
+  }
+}
+
+// Before the last byte goes out: whoever has read the answer finds it counted.
+void Exchange::account() noexcept {
+  if (accounted_ || phase_ == Phase::kTunnel || upstream_index_ == HashRing::kNone) return;
+  if (response_.status == 0) return;  // answered by ourselves
+  accounted_ = true;
+  UpstreamMetrics& metrics = upstream_metrics();
+  metrics.responses[response_.status / 100u - 1].add();
+  metrics.request_duration.observe(monotonic_ns() - started_ns_);
+  in_flight_.release();
+}
+
+void Exchange::finish(Ending ending) {
+  if (ending == Ending::kKeepAlive && !request_body_.is_done()) {
+    phase_ = Phase::kDiscarding;
+    timer_.arm(ms(config().server.body_timeout));
+    return discard_body();
+  }
+  phase_ = Phase::kDone;
+  timer_.disarm();
+  client_.input().begin = std::min(std::max(body_at_, client_.input().begin), client_.input().end);
+  client_.on_exchange_done(ending);
+}
+
+void Exchange::link() noexcept {
+  if (linked_) return;
+  linked_ = true;
+  previous_active_ = nullptr;
+  next_active_ = proxy_.first_active;
+  if (next_active_ != nullptr) next_active_->previous_active_ = this;
+  proxy_.first_active = this;
+}
+
+void Exchange::unlink() noexcept {
+  if (!linked_) return;
+  linked_ = false;
+  if (next_active_ != nullptr) next_active_->previous_active_ = previous_active_;
+  (previous_active_ != nullptr ? previous_active_->next_active_ : proxy_.first_active) =
+      next_active_;
+}
+
+}  // namespace ringmaster

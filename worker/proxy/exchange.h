@@ -1,0 +1,191 @@
+// One request and its response: from the first byte of the head to the last byte of the answer.
+//
+//   kHead ──▶ kConnecting ──▶ kAwaiting ──▶ kRelaying ──▶ kFlushing ──▶ kDone
+//     │            ▲  │            │  │          └▶ kTunnel ─────────────▲
+//     │            └──┴── retry ◀──┘  │ (101)                            │
+//     └── refused ─────────────── answered by ourselves ── kFlushing ────┘
+//
+// The parts of its work: exchange.cc admits, chooses, retries and ends; exchange_request.cc sends
+// the request; exchange_response.cc relays the answer; exchange_tunnel.cc serves an upgraded
+// connection. Owned by its ClientConnection from the first byte of a request to on_exchange_done().
+#pragma once
+
+#include <cstdint>
+
+#include "shared/memory/metrics_slab.h"
+#include "worker/http/forwarding.h"
+#include "worker/http/parser.h"
+#include "worker/proxy/admission.h"
+#include "worker/proxy/balancer.h"
+#include "worker/proxy/relay.h"
+#include "worker/upstream/upstream_pool.h"
+
+namespace ringmaster {
+
+class Exchange;
+
+// What all exchanges of a worker share. Owned by Worker.
+struct Proxy {
+  explicit Proxy(WorkerContext& the_context)
+      : context(the_context),
+        balancer(the_context),
+        admission(the_context),
+        upstreams(the_context) {}
+
+  // The master changed some backend's state: requests that wait on one that is down are asked again
+  // elsewhere.
+  void on_routes_changed();
+
+  WorkerContext& context;
+  Balancer balancer;
+  Admission admission;
+  UpstreamPool upstreams;
+  ObjectPool<Exchange> exchanges;
+  Exchange* first_active = nullptr;  // list of those that have a backend
+};
+
+class Exchange final : private UpstreamConnection::User, private Timer::Owner {
+ public:
+  // What becomes of the client's connection.
+  enum class Ending : std::uint8_t {
+    kKeepAlive,
+    kClose,   // all was said
+    kLinger,  // something the client sent is unread: let it read the answer before we close
+    kCut,     // the message broke off: the client must not take it for complete
+  };
+  class Client {
+   public:
+    virtual TcpStream& stream() = 0;
+    virtual Buffer& input() = 0;        // begins with this request's first byte that is still kept
+    virtual void use_bulk_input() = 0;  // a long body: swap the (used up) input for a bigger one
+    virtual void resume_reading() = 0;  // there is room in input() again
+    virtual void on_tunnel() = 0;       // the connection counts as a tunnel from now on
+    virtual void on_exchange_done(Ending ending) = 0;  // last call
+
+   protected:
+    ~Client() = default;
+  };
+
+  Exchange(Proxy& proxy, Client& client, const IpAddress& peer) noexcept;
+  ~Exchange();
+
+  // ---- Called by the client connection; each may end in on_exchange_done() ----
+  // Bytes came in, or this is the turn of bytes that had come before.
+  void on_client_data();
+  // The client ended its side. A request that is complete is answered all the same.
+  void on_client_end();
+  // The connection broke; no answer is possible. The client connection destroys us after it.
+  void on_client_gone();
+  void on_client_written(int error);
+  // input() was moved to another address before the head was complete.
+  void on_input_moved() noexcept { parser_.reset(); }
+  // The request head took too long.
+  void on_head_timeout() { refuse(RejectReason::kHeaderTimeout); }
+  // Ends the request where it is, the client cut off.
+  void cut(RejectReason reason);
+
+  bool has_complete_head() const noexcept { return phase_ != Phase::kHead; }
+
+ private:
+  friend struct Proxy;
+  enum class Phase : std::uint8_t {
+    kHead,        // reading the request head
+    kConnecting,  // to a backend
+    kAwaiting,    // sending the request, no response head yet
+    kRelaying,    // the response head went out, the body follows
+    kTunnel,
+    kFlushing,    // all decided, the last bytes wait for the client to take them
+    kDiscarding,  // refused; the rest of a short body is read and dropped, so that the connection
+                  // lives on
+    kDone,
+  };
+
+  // exchange.cc
+  void read_head();
+  void begin();
+  void choose_backend();
+  void use_backend(std::uint32_t upstream, bool pooled);
+  void on_upstream_connected(int error) override;
+  void on_timeout() override;
+  bool may_ask_again() const noexcept;
+  void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
+  void retry_elsewhere(RetryCause cause);
+  void release_upstream() noexcept;
+  void rewind_request() noexcept;
+  void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
+  bool keeps_alive_after_refusal() const noexcept;
+  void account() noexcept;
+  void discard_body();
+  void finish(Ending ending);
+  void link() noexcept;
+  void unlink() noexcept;
+
+  // exchange_request.cc
+  void send_request();
+  void pump_request();
+  bool write_request(std::string_view prefix, BufferLease* hold);
+  void reclaim_input();
+  void on_upstream_written(int error) override;
+
+  // exchange_response.cc
+  void on_upstream_data() override;
+  void on_upstream_end(int error) override;
+  void read_response_head();
+  bool make_room_for_head();
+  bool relay_interim();
+  void begin_response();
+  void relay_response(std::string_view prefix, BufferLease* hold);
+  void finish_response(bool flushed);
+  void lose_upstream();
+
+  // exchange_tunnel.cc
+  void begin_tunnel();
+  void end_tunnel_side(bool client_side);
+
+  const Config& config() const noexcept { return proxy_.context.config; }
+  UpstreamMetrics& upstream_metrics() noexcept {
+    return proxy_.context.metrics.upstreams[upstream_index_];
+  }
+
+  // Borrowed: the worker's proxy, the connection that owns us.
+  Proxy& proxy_;
+  Client& client_;
+  Exchange* next_active_ = nullptr;
+  Exchange* previous_active_ = nullptr;
+  // Owned.
+  UpstreamLease upstream_;
+  InFlight in_flight_;
+  Timer timer_;
+  BodyRelay request_body_;
+  BodyRelay response_body_;
+  // What is known of the request.
+  const IpAddress peer_;
+  IpAddress client_ip_;
+  const std::uint64_t started_ns_;
+  std::uint64_t hash_ = 0;
+  std::uint64_t request_bytes_ = 0;  // of the body, so far
+  std::uint32_t body_at_ = 0;        // of the client's input: what has not gone upstream yet
+  std::uint32_t upstream_index_ = HashRing::kNone;
+  std::uint32_t retries_ = 0;
+  std::uint32_t interim_responses_ = 0;
+  TriedUpstreams tried_;
+  Phase phase_ = Phase::kHead;
+  Ending ending_ = Ending::kLinger;
+  RejectReason failure_ = RejectReason::kNoBackend;  // of the last attempt
+  bool linked_ = false;
+  bool request_done_ = false;    // sent to the last byte
+  bool request_broken_ = false;  // the backend takes no more; its answer may still come
+  bool replayable_ = true;       // every byte of the request is still in the client's input
+  bool response_begun_ = false;  // some byte of a response came
+  bool keep_alive_ = false;      // said so to the client
+  bool client_ended_ = false;
+  bool upstream_ended_ = false;  // of a tunnel
+  bool accounted_ = false;
+  // Parsers and heads last: large, and touched at the ends only.
+  RequestParser parser_;
+  ResponseParser response_parser_;
+  RequestHead head_;
+  ResponseHead response_;
+};
+
+}  // namespace ringmaster

@@ -1,0 +1,85 @@
+// The request's way to the backend: the rewritten head, then the body as it comes, with back
+// pressure.
+#include "worker/proxy/exchange.h"
+
+namespace ringmaster {
+
+void Exchange::send_request() {
+  char address[INET6_ADDRSTRLEN];
+  const RequestForwarding how{.client_ip = {address, peer_.format(address)},
+                              .peer_is_trusted = proxy_.admission.is_trusted(peer_),
+                              .keep_upgrade = head_.wants_upgrade,
+                              .via_name = proxy_.context.via_name};
+  BufferLease buffer = proxy_.context.buffers.lend();
+  const std::size_t size = write_request_head(head_, how, buffer->data(), buffer->capacity);
+  if (size == 0) return refuse(RejectReason::kHeaderTooLarge);
+  upstream_->expect_bulk(false);
+  if (write_request({buffer->data(), size}, &buffer)) pump_request();
+}
+
+void Exchange::pump_request() {
+  while (!request_done_ && !request_broken_ && !upstream_->stream().is_writing()) {
+    if (body_at_ == client_.input().end) return reclaim_input();
+    if (!write_request({}, nullptr)) return;
+  }
+}
+
+// One write: `prefix` and what there is of the body. False if the exchange may be over.
+bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
+  Buffer& input = client_.input();
+  BodyRelay::Batch batch;
+  request_body_.gather(prefix, {input.data() + body_at_, input.end - body_at_}, batch);
+  request_bytes_ += batch.data_bytes;
+  const std::uint64_t limit = config().server.max_body_bytes;
+  const bool too_large = limit != 0 && request_bytes_ > limit && phase_ != Phase::kTunnel;
+  if (batch.status == BodyRelay::Status::kError || too_large) {
+    const auto reason = too_large ? RejectReason::kBodyTooLarge : RejectReason::kBadRequest;
+    phase_ == Phase::kAwaiting ? refuse(reason) : cut(reason);
+    return false;
+  }
+  body_at_ += static_cast<std::uint32_t>(batch.consumed);
+  request_done_ = batch.status == BodyRelay::Status::kDone;
+
+  if (phase_ == Phase::kTunnel) {
+    timer_.arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
+  } else if (phase_ == Phase::kAwaiting) {
+    const Duration patience =
+        request_done_ ? config().upstream.response_timeout : config().server.body_timeout;
+    timer_.arm(static_cast<std::uint64_t>(patience.count()));
+  }
+  if (batch.count == 0) return true;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < batch.count; ++i) bytes += batch.pieces[i].len;
+  proxy_.context.metrics.worker.upstream_sent_bytes.add(bytes);
+  BufferLease* holds[] = {hold};
+  const auto status = upstream_->stream().write({batch.pieces.data(), batch.count},
+                                                {holds, hold != nullptr ? 1u : 0u});
+  // A backend that takes no more may have answered already: its answer, or its end, is read first.
+  request_broken_ = status == TcpStream::WriteStatus::kFailed;
+  return status == TcpStream::WriteStatus::kDone;
+}
+
+// All of the input has gone upstream. Its room is used again, and with that the request can no
+// longer be sent a second time; as long as there is room left, everything is kept.
+void Exchange::reclaim_input() {
+  Buffer& input = client_.input();
+  const bool full = input.room().empty();
+  if (full || phase_ == Phase::kTunnel) {
+    replayable_ = false;
+    input.clear();
+    body_at_ = 0;
+    if (full && request_body_.is_long()) client_.use_bulk_input();
+  }
+  client_.resume_reading();
+}
+
+void Exchange::on_upstream_written(int error) {
+  if (error != 0) {
+    request_broken_ = true;
+    return;
+  }
+  if (phase_ == Phase::kTunnel && client_ended_) return end_tunnel_side(/*client_side=*/true);
+  pump_request();
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,215 @@
+// The response's way to the client: its head checked and rewritten, its body as it comes, with back
+// pressure. A broken message is never passed on as a complete one: 502 before the head went out,
+// cut off after.
+#include <algorithm>
+#include <cstring>
+
+#include "worker/proxy/exchange.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no answer
+
+}  // namespace
+
+void Exchange::on_upstream_data() {
+  response_begun_ = true;
+  // An interim response may still be on its way out; all else waits behind it.
+  if (client_.stream().is_writing()) return upstream_->stream().stop_reading();
+  if (phase_ == Phase::kAwaiting) return read_response_head();
+  relay_response({}, nullptr);
+}
+
+void Exchange::read_response_head() {
+  for (;;) {
+    Buffer& input = *upstream_->input();
+    const ParseLimits limits{input.pool->capacity() - kHeadSlack};
+    const auto status = response_parser_.parse(input.unread(), limits, head_.is_head, response_);
+    if (status == ParseStatus::kError) return refuse(RejectReason::kBadResponse);
+    if (status == ParseStatus::kIncomplete) {
+      if (!make_room_for_head()) return refuse(RejectReason::kBadResponse);
+      return upstream_->stream().start_reading();
+    }
+    if (response_.status == 101) {
+      if (head_.wants_upgrade && response_.wants_upgrade) return begin_tunnel();
+      return refuse(RejectReason::kBadResponse);
+    }
+    if (response_.status >= 200) return begin_response();
+    if (!relay_interim()) return;
+  }
+}
+
+// Interim responses before it may have left the head little room.
+bool Exchange::make_room_for_head() {
+  Buffer& input = *upstream_->input();
+  if (!input.room().empty()) return true;
+  if (input.begin == 0) return false;
+  std::memmove(input.data(), input.data() + input.begin, input.end - input.begin);
+  input.end -= input.begin;
+  input.begin = 0;
+  response_parser_.reset();
+  return true;
+}
+
+// RFC 9110 section 15.2. True if the next head may be read at once.
+bool Exchange::relay_interim() {
+  if (++interim_responses_ > kMostInterimResponses) {
+    refuse(RejectReason::kBadResponse);
+    return false;
+  }
+  upstream_metrics().responses[0].add();
+  const std::uint32_t size = response_.size;
+  bool flushed = true;
+  if (head_.version == HttpVersion::k11) {
+    BufferLease buffer = proxy_.context.buffers.lend();
+    const ResponseForwarding how{.client_version = head_.version,
+                                 .framing = BodyFraming::kNone,
+                                 .keep_alive = true,
+                                 .keep_upgrade = false,
+                                 .via_name = proxy_.context.via_name};
+    uv_buf_t piece = as_buf(
+        {buffer->data(), write_response_head(response_, how, buffer->data(), buffer->capacity)});
+    proxy_.context.metrics.worker.client_sent_bytes.add(piece.len);
+    BufferLease* holds[] = {&buffer};
+    const auto status = client_.stream().write({&piece, 1}, holds);
+    if (status == TcpStream::WriteStatus::kFailed) {
+      cut(RejectReason::kClientGone);
+      return false;
+    }
+    flushed = status == TcpStream::WriteStatus::kDone;
+  }
+  upstream_->input()->consume(size);
+  response_parser_.reset();
+  response_.status = 0;
+  if (!flushed) upstream_->stream().stop_reading();
+  return flushed && !upstream_->input()->is_empty();
+}
+
+void Exchange::begin_response() {
+  BodyFraming framing = response_.framing;
+  if (framing == BodyFraming::kChunked || framing == BodyFraming::kUntilClose) {
+    framing = head_.version == HttpVersion::k11 ? BodyFraming::kChunked : BodyFraming::kUntilClose;
+  }
+  // An answer before the whole request was read ends the connection (RFC 9112 section 9.3).
+  keep_alive_ = head_.keep_alive && request_done_ && !client_ended_ && !proxy_.context.draining &&
+                framing != BodyFraming::kUntilClose;
+  const ResponseForwarding how{.client_version = head_.version,
+                               .framing = framing,
+                               .keep_alive = keep_alive_,
+                               .keep_upgrade = false,
+                               .via_name = proxy_.context.via_name};
+  BufferLease buffer = proxy_.context.buffers.lend();
+  const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
+  if (size == 0) return refuse(RejectReason::kBadResponse);
+  response_body_.start(response_.framing, response_.content_length, framing);
+  upstream_->input()->consume(response_.size);
+  upstream_->expect_bulk(response_body_.is_long());
+  phase_ = Phase::kRelaying;
+  relay_response({buffer->data(), size}, &buffer);
+}
+
+void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
+  timer_.arm(static_cast<std::uint64_t>(
+      (phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout : config().server.body_timeout)
+          .count()));
+  for (;;) {
+    BufferLease& input = upstream_->input();
+    BodyRelay::Batch batch;
+    response_body_.gather(prefix, input->unread(), batch);
+    if (batch.status == BodyRelay::Status::kError) {
+      // Nothing of a broken message that begins with its head has gone out yet.
+      if (hold == nullptr) return cut(RejectReason::kResponseCut);
+      phase_ = Phase::kAwaiting;
+      response_.status = 0;
+      return refuse(RejectReason::kBadResponse);
+    }
+    input->consume(batch.consumed);
+    const bool finished = batch.status == BodyRelay::Status::kDone;
+    // A response that ends short of the bytes received shares its buffer with something nobody
+    // asked for.
+    const bool surplus = finished && !input->is_empty();
+    if (finished) account();
+
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < batch.count; ++i) bytes += batch.pieces[i].len;
+    proxy_.context.metrics.worker.client_sent_bytes.add(bytes);
+    BufferLease* holds[2];
+    std::size_t hold_count = 0;
+    if (hold != nullptr) holds[hold_count++] = hold;
+    if (finished) holds[hold_count++] = &input;
+    auto status = TcpStream::WriteStatus::kDone;
+    if (batch.count != 0) {
+      status = client_.stream().write({batch.pieces.data(), batch.count}, {holds, hold_count});
+    }
+    if (status == TcpStream::WriteStatus::kFailed) return cut(RejectReason::kClientGone);
+    const bool flushed = status == TcpStream::WriteStatus::kDone;
+    if (finished) {
+      if (surplus) response_.keep_alive = false;
+      return finish_response(flushed);
+    }
+    prefix = {};
+    hold = nullptr;
+    if (!flushed) return upstream_->stream().stop_reading();
+    if (input->is_empty()) {
+      input.reset();
+      return upstream_->stream().start_reading();
+    }
+  }
+}
+
+void Exchange::finish_response(bool flushed) {
+  const bool reusable = response_.keep_alive && request_done_ && !request_broken_ &&
+                        response_.framing != BodyFraming::kUntilClose &&
+                        !upstream_->stream().is_writing();
+  if (reusable) {
+    upstream_.give_back();
+  } else {
+    upstream_.discard();
+  }
+  in_flight_.release();
+  unlink();
+  const bool unread = !request_done_ || body_at_ != client_.input().end;
+  ending_ = keep_alive_ ? Ending::kKeepAlive : unread ? Ending::kLinger : Ending::kClose;
+  if (flushed) return finish(ending_);
+  phase_ = Phase::kFlushing;
+}
+
+void Exchange::on_upstream_end(int error) {
+  if (phase_ == Phase::kAwaiting) return lose_upstream();
+  if (phase_ == Phase::kTunnel) {
+    if (error == UV_EOF) return end_tunnel_side(/*client_side=*/false);
+    release_upstream();
+    return finish(Ending::kCut);
+  }
+  if (error != UV_EOF || !response_body_.ends_with_connection()) {
+    proxy_.context.report(upstream_index_);
+    return cut(RejectReason::kResponseCut);
+  }
+  account();
+  bool flushed = true;
+  if (keep_alive_ || head_.version == HttpVersion::k11) {  // it went out chunked
+    uv_buf_t piece = as_buf(kLastChunk);
+    const auto status = client_.stream().write({&piece, 1});
+    if (status == TcpStream::WriteStatus::kFailed) return cut(RejectReason::kClientGone);
+    flushed = status == TcpStream::WriteStatus::kDone;
+  }
+  finish_response(flushed);
+}
+
+// The connection died with no response, or half a head.
+void Exchange::lose_upstream() {
+  const bool stale = upstream_->was_reused() && !response_begun_;
+  const bool again = may_ask_again();
+  if (stale && again) {
+    // The backend had closed it before our request came: no failure of the backend, and no retry
+    // that counts.
+    upstream_metrics().retries[static_cast<std::size_t>(RetryCause::kStaleConnection)].add();
+    upstream_.discard();
+    return use_backend(upstream_index_, /*pooled=*/false);
+  }
+  if (!stale) proxy_.context.report(upstream_index_);
+  fail_attempt(RetryCause::kUpstreamClosed, RejectReason::kUpstreamClosed, again);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,57 @@
+#include "worker/proxy/relay.h"
+
+namespace ringmaster {
+
+void BodyRelay::start(BodyFraming in, std::uint64_t content_length, BodyFraming out) noexcept {
+  in_ = in;
+  out_ = out;
+  last_chunk_written_ = false;
+  decoder_.start(in, content_length);
+}
+
+void BodyRelay::gather(std::string_view prefix, std::string_view input, Batch& batch) noexcept {
+  batch.status = Status::kMore;
+  batch.consumed = batch.data_bytes = batch.count = 0;
+  if (!prefix.empty()) batch.pieces[batch.count++] = as_buf(prefix);
+  const std::size_t header_at = batch.count;
+  if (out_ == BodyFraming::kChunked) ++batch.count;  // its size is known after the spans
+
+  std::array<std::string_view, kMostTrailerPieces> trailers;
+  std::size_t trailer_count = 0;
+  std::size_t spans = 0;
+  while (spans < kMostSpans && trailer_count < kMostTrailerPieces) {
+    const auto piece = decoder_.next(input.substr(batch.consumed));
+    batch.consumed += piece.consumed;
+    if (!piece.data.empty()) {
+      batch.pieces[batch.count++] = as_buf(piece.data);
+      batch.data_bytes += piece.data.size();
+      ++spans;
+    }
+    if (!piece.trailer.empty()) trailers[trailer_count++] = piece.trailer;
+    if (piece.status == BodyDecoder::Status::kError) batch.status = Status::kError;
+    if (piece.status == BodyDecoder::Status::kDone) batch.status = Status::kDone;
+    if (piece.status != BodyDecoder::Status::kMore || batch.consumed == input.size()) break;
+    if (piece.trailer.ends_with('\n')) break;  // its bytes may be gone after the next line
+  }
+  if (out_ != BodyFraming::kChunked) return;
+
+  // All spans make one chunk: the sender's chunking is his own business.
+  if (batch.data_bytes != 0) {
+    const std::size_t size = write_chunk_header(batch.data_bytes, chunk_header_.data());
+    batch.pieces[header_at] = as_buf({chunk_header_.data(), size});
+    batch.pieces[batch.count++] = as_buf(kChunkEnd);
+  } else {
+    batch.count = header_at;
+  }
+  const bool done = batch.status == Status::kDone;
+  if ((done || trailer_count != 0) && !last_chunk_written_) {
+    last_chunk_written_ = true;
+    batch.pieces[batch.count++] = as_buf(kLastChunkLine);
+  }
+  for (std::size_t i = 0; i < trailer_count; ++i) {
+    batch.pieces[batch.count++] = as_buf(trailers[i]);
+  }
+  if (done) batch.pieces[batch.count++] = as_buf(kChunkEnd);
+}
+
+}  // namespace ringmaster

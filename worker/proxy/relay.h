@@ -1,0 +1,53 @@
+// Moves body bytes from a buffer to a stream, re-framed: one gathered write a call, no byte copied.
+// Shared by both directions. Holds what a pending write refers to besides the caller's bytes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "worker/http/framing.h"
+#include "worker/io/tcp_stream.h"
+
+namespace ringmaster {
+
+class BodyRelay {
+ public:
+  enum class Status : std::uint8_t { kMore, kDone, kError };
+
+  // `in`: how the sender frames the body; `out`: how the receiver gets it (kChunked, or as raw
+  // bytes).
+  void start(BodyFraming in, std::uint64_t content_length, BodyFraming out) noexcept;
+
+  struct Batch {
+    Status status = Status::kMore;
+    std::size_t consumed = 0;    // of the input
+    std::size_t data_bytes = 0;  // body bytes among them
+    std::size_t count = 0;       // pieces, from pieces[0] on; may exceed what `prefix` alone needs
+    std::array<uv_buf_t, 28> pieces;
+  };
+  // Decodes as much of `input` as one write can carry, behind `prefix` (a head; may be empty). The
+  // pieces refer to `input`, `prefix` and this object. Call again while something of the input is
+  // left and status is kMore.
+  void gather(std::string_view prefix, std::string_view input, Batch& batch) noexcept;
+
+  bool is_done() const noexcept { return decoder_.is_done(); }
+  // At the sender's end of file: true if the body was complete with it (RFC 9112 section 8).
+  bool ends_with_connection() const noexcept { return in_ == BodyFraming::kUntilClose; }
+  // Worth a bigger buffer: what is left will not fit the usual one.
+  bool is_long() const noexcept {
+    return in_ != BodyFraming::kLength || decoder_.remaining() > 64 * 1024;
+  }
+
+ private:
+  static constexpr std::size_t kMostSpans = 16;
+  static constexpr std::size_t kMostTrailerPieces = 4;
+
+  BodyDecoder decoder_;
+  BodyFraming in_ = BodyFraming::kNone;
+  BodyFraming out_ = BodyFraming::kNone;
+  bool last_chunk_written_ = false;
+  std::array<char, kMaxChunkHeader> chunk_header_;  // of the write under way
+};
+
+}  // namespace ringmaster

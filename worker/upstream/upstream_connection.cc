@@ -1,0 +1,118 @@
+#include "worker/upstream/upstream_connection.h"
+
+#include <poll.h>
+
+#include "shared/base/clock.h"
+#include "worker/upstream/upstream_pool.h"
+
+namespace ringmaster {
+
+UpstreamConnection::UpstreamConnection(WorkerContext& context, UpstreamPool& pool,
+                                       std::uint32_t upstream) noexcept
+    : context_(context),
+      pool_(pool),
+      stream_(*this, context.pending_writes),
+      timer_(context.timers, *this),
+      upstream_(upstream) {}
+
+void UpstreamConnection::connect(User& user, const SocketAddress& address) {
+  user_ = &user;
+  connect_started_ns_ = monotonic_ns();
+  stream_.open(context_.loop);
+  connect_request_.data = this;
+  const auto done = [](uv_connect_t* request, int status) noexcept {
+    static_cast<UpstreamConnection*>(request->data)->finish_connect(status);
+  };
+  timer_.arm(static_cast<std::uint64_t>(context_.config.upstream.connect_timeout.count()));
+  const int error = stream_.connect(&connect_request_, address, done);
+  // Told from the loop, like every other outcome: the caller is not ready for it yet.
+  if (error != 0) timer_.arm(0);
+}
+
+void UpstreamConnection::finish_connect(int status) {
+  if (user_ == nullptr) return;  // given up meanwhile
+  timer_.disarm();
+  if (status == 0) {
+    connected_ = true;
+    context_.metrics.upstreams[upstream_].connect_duration.observe(monotonic_ns() -
+                                                                   connect_started_ns_);
+    stream_.start_reading();
+  }
+  user_->on_upstream_connected(status);
+}
+
+void UpstreamConnection::lend(User& user) noexcept {
+  timer_.disarm();
+  user_ = &user;
+  idle_ = false;
+  reused_ = true;
+}
+
+void UpstreamConnection::make_idle() noexcept {
+  user_ = nullptr;
+  idle_ = true;
+  bulk_ = false;
+  input_.reset();
+  stream_.start_reading();
+  timer_.arm(static_cast<std::uint64_t>(context_.config.upstream.idle_timeout.count()));
+}
+
+bool UpstreamConnection::looks_stale() const noexcept {
+  pollfd look{stream_.fd(), POLLIN | POLLRDHUP, 0};
+  return ::poll(&look, 1, 0) != 0;
+}
+
+std::span<char> UpstreamConnection::read_room() {
+  if (input_ && input_->room().empty() && input_->is_empty()) input_.reset();
+  if (!input_) input_ = bulk_ ? context_.bulk_buffers.lend() : context_.buffers.lend();
+  return input_->room();
+}
+
+void UpstreamConnection::on_read(std::size_t n) {
+  if (user_ == nullptr) {  // an answer that nobody asked for
+    pool_.discard(*this);
+    return;
+  }
+  input_->commit(n);
+  context_.metrics.worker.upstream_received_bytes.add(n);
+  user_->on_upstream_data();
+  // What could not be used up leaves the next read without room. Not asked before the user had its
+  // turn: to stop and start again costs two system calls.
+  if (user_ != nullptr && input_ && input_->room().empty() && !input_->is_empty()) {
+    stream_.stop_reading();
+  }
+}
+
+void UpstreamConnection::on_read_end(int error) {
+  stream_.stop_reading();
+  if (user_ == nullptr) {
+    pool_.discard(*this);
+    return;
+  }
+  user_->on_upstream_end(error);
+}
+
+void UpstreamConnection::on_written(int status) {
+  if (user_ != nullptr) user_->on_upstream_written(status);
+}
+
+void UpstreamConnection::on_timeout() {
+  if (idle_) {
+    pool_.discard(*this);
+  } else if (user_ != nullptr && !connected_) {
+    user_->on_upstream_connected(UV_ETIMEDOUT);
+  }
+}
+
+void UpstreamConnection::close() noexcept {
+  user_ = nullptr;
+  timer_.disarm();
+  input_.reset();
+  stream_.close();
+}
+
+void UpstreamConnection::on_closed() {
+  pool_.bury(*this);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,89 @@
+// One connection to a backend: connecting, lent to an exchange, or idle in its pool. Moves bytes
+// and knows nothing of what they mean. While idle it is watched: a byte nobody asked for, or its
+// end, closes it, so no answer can ever reach a client that it was not meant for. Owned by its
+// UpstreamPool; an exchange borrows it through a lease.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <span>
+
+#include "shared/base/socket_address.h"
+#include "worker/io/tcp_stream.h"
+#include "worker/io/timer_wheel.h"
+#include "worker/io/worker_context.h"
+
+namespace ringmaster {
+
+class UpstreamPool;
+
+class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner {
+ public:
+  // Who uses the connection. Any of these may give it back or discard it, and be gone when it
+  // returns.
+  class User {
+   public:
+    virtual void on_upstream_connected(int error) = 0;  // 0, or why not (also UV_ETIMEDOUT)
+    virtual void on_upstream_data() = 0;                // input() has more
+    virtual void on_upstream_end(int error) = 0;        // UV_EOF or what broke it
+    virtual void on_upstream_written(int error) = 0;    // a pending write is done
+
+   protected:
+    ~User() = default;
+  };
+
+  UpstreamConnection(WorkerContext& context, UpstreamPool& pool, std::uint32_t upstream) noexcept;
+
+  // For the pool.
+  void connect(User& user, const SocketAddress& address);
+  void lend(User& user) noexcept;
+  void make_idle() noexcept;
+
+  // For the user.
+  std::uint32_t upstream() const noexcept { return upstream_; }
+  bool is_connected() const noexcept { return connected_; }
+  bool was_reused() const noexcept { return reused_; }
+  TcpStream& stream() noexcept { return stream_; }
+  // Bytes received and not consumed yet. May be taken away (moved from) to keep bytes of a pending
+  // write.
+  BufferLease& input() noexcept { return input_; }
+  // The next reads may be long: a body is on its way.
+  void expect_bulk(bool bulk) noexcept { bulk_ = bulk; }
+  // Whether the peer has already closed or sent something: asked before a request that must not be
+  // sent twice.
+  bool looks_stale() const noexcept;
+
+  // Links of the pool's list of idle connections.
+  UpstreamConnection* idle_next = nullptr;
+  UpstreamConnection* idle_previous = nullptr;
+
+ private:
+  friend class UpstreamPool;
+  std::span<char> read_room() override;
+  void on_read(std::size_t n) override;
+  void on_read_end(int error) override;
+  void on_written(int status) override;
+  void on_closed() override;
+  void on_timeout() override;
+  void finish_connect(int status);
+  void close() noexcept;
+
+  // Borrowed: the worker's and the pool's outlive every connection.
+  WorkerContext& context_;
+  UpstreamPool& pool_;
+  User* user_ = nullptr;  // null while idle or closing
+  // Owned.
+  TcpStream stream_;
+  Timer timer_;  // connecting, or idle
+  BufferLease input_;
+  uv_connect_t connect_request_;
+  std::uint64_t connect_started_ns_ = 0;
+  const std::uint32_t upstream_;
+  bool connected_ = false;
+  bool reused_ = false;
+  bool idle_ = false;
+  bool bulk_ = false;
+};
+
+}  // namespace ringmaster

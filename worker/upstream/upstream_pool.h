@@ -1,0 +1,82 @@
+// All connections of one worker to all backends: lends an idle one or opens a new one, takes them
+// back, keeps at most upstream.max_idle idle ones a backend, the last used first.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "worker/io/object_pool.h"
+#include "worker/upstream/upstream_connection.h"
+
+namespace ringmaster {
+
+class UpstreamPool {
+ public:
+  explicit UpstreamPool(WorkerContext& context);
+
+  // An idle connection to the backend, ready for use, or null.
+  UpstreamConnection* lend_idle(std::uint32_t upstream, UpstreamConnection::User& user) noexcept;
+  // A new connection, on which `user` is called when it stands or failed. Precondition: the address
+  // is known.
+  UpstreamConnection* open(std::uint32_t upstream, UpstreamConnection::User& user);
+
+  // Each connection lent comes back once, one way or the other.
+  void give_back(UpstreamConnection& connection) noexcept;  // fit for another request
+  void discard(UpstreamConnection& connection) noexcept;    // closed; also called for idle ones
+
+  // Closes every idle connection to backends that are not usable any more, or all of them.
+  void close_idle(bool only_unusable) noexcept;
+  bool is_empty() const noexcept { return open_connections_ == 0; }
+
+ private:
+  friend class UpstreamConnection;
+  struct IdleList {
+    UpstreamConnection* first = nullptr;
+    std::uint32_t size = 0;
+  };
+  void unlink(UpstreamConnection& connection) noexcept;
+  void bury(UpstreamConnection& connection) noexcept;  // after its handle closed
+  UpstreamMetrics& metrics(const UpstreamConnection& connection) noexcept {
+    return context_.metrics.upstreams[connection.upstream()];
+  }
+
+  // Borrowed: the worker's.
+  WorkerContext& context_;
+  // Owned.
+  ObjectPool<UpstreamConnection> memory_;
+  std::vector<IdleList> idle_;  // by upstream
+  std::uint32_t open_connections_ = 0;
+};
+
+// An exchange's hold on a connection: discarded unless it was given back.
+class UpstreamLease {
+ public:
+  UpstreamLease() noexcept = default;
+  UpstreamLease(UpstreamPool& pool, UpstreamConnection* connection) noexcept
+      : pool_(&pool), connection_(connection) {}
+  UpstreamLease(UpstreamLease&& other) noexcept
+      : pool_(other.pool_), connection_(std::exchange(other.connection_, nullptr)) {}
+  UpstreamLease& operator=(UpstreamLease&& other) noexcept {
+    discard();
+    pool_ = other.pool_;
+    connection_ = std::exchange(other.connection_, nullptr);
+    return *this;
+  }
+  ~UpstreamLease() { discard(); }
+
+  explicit operator bool() const noexcept { return connection_ != nullptr; }
+  UpstreamConnection* operator->() const noexcept { return connection_; }
+  UpstreamConnection& operator*() const noexcept { return *connection_; }
+  void give_back() noexcept { pool_->give_back(*std::exchange(connection_, nullptr)); }
+  void discard() noexcept {
+    if (connection_ != nullptr) pool_->discard(*std::exchange(connection_, nullptr));
+  }
+
+ private:
+  UpstreamPool* pool_ = nullptr;
+  UpstreamConnection* connection_ = nullptr;
+};
+
+}  // namespace ringmaster

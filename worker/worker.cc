@@ -1,0 +1,143 @@
+#include "worker/worker.h"
+
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+
+#include <csignal>
+
+#include "worker/acceptor.h"
+#include "worker/client/client_connections.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr std::uint64_t kBeatMs = 200;
+
+// The parts of a worker and what it does when the master rings.
+class Worker {
+ public:
+  Worker(uv_loop_t* loop, WorkerBirth birth)
+      : context_(loop, birth.config, birth.segment, birth.slot, birth.generation, birth.report_fd),
+        proxy_(context_),
+        clients_(context_, proxy_),
+        acceptor_(context_, clients_, std::move(birth.listeners)),
+        control_(std::move(birth.control)),
+        beat_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
+        grace_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
+        control_poll_(open_handle<uv_poll_t>(this, uv_poll_init, loop, control_.get())),
+        signals_(watch_signals()),
+        signal_poll_(open_handle<uv_poll_t>(this, uv_poll_init, loop, signals_.get())) {}
+
+  int run() {
+    start();
+    // The order in which a worker lives: serve, and once draining leave with the last client.
+    while (!leaving_) {
+      uv_run(context_.loop, UV_RUN_ONCE);
+      if (context_.draining && clients_.size() == 0) leaving_ = true;
+    }
+    return context_.slot.cut_requests() == 0 ? kWorkerDone : kWorkerCut;
+  }
+
+ private:
+  void start() {
+    uv_timer_start(
+        beat_.get(),
+        [](uv_timer_t* timer) noexcept {
+          if (auto* self = owner_of<Worker>(timer)) self->context_.slot.beat();
+        },
+        0, kBeatMs);
+    uv_poll_start(control_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
+      if (auto* self = owner_of<Worker>(poll)) self->on_ring();
+    });
+    uv_poll_start(signal_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
+      if (auto* self = owner_of<Worker>(poll)) self->on_signal();
+    });
+    acceptor_.start();
+    context_.slot.announce(WorkerState::kServing);
+    context_.ring_master();
+  }
+
+  // SIGTERM to a single worker: it drains, and the master starts another one.
+  static UniqueFd watch_signals() {
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &mask, nullptr);
+    return UniqueFd(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+  }
+
+  void on_signal() {
+    signalfd_siginfo info;
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      drain();
+    }
+  }
+
+  void on_ring() {
+    const bool master_lives = hear(control_.get());
+    if (!master_lives) {
+      // Nobody will give orders any more: free the ports at once, finish, and go; not for ever.
+      uv_poll_stop(control_poll_.get());
+      if (!context_.draining) log::warning("master is gone: closing the listeners and draining");
+      drain();
+      const auto patience =
+          static_cast<std::uint64_t>(context_.config.server.drain_timeout.count());
+      uv_timer_start(
+          grace_.get(),
+          [](uv_timer_t* timer) noexcept {
+            if (auto* self = owner_of<Worker>(timer)) self->cut();
+          },
+          patience, 0);
+      return;
+    }
+    if (context_.slot.order() >= WorkerOrder::kDrain) drain();
+    if (context_.slot.order() == WorkerOrder::kCut) return cut();
+    proxy_.on_routes_changed();
+  }
+
+  void drain() {
+    if (context_.draining) return;
+    context_.draining = true;
+    acceptor_.close();
+    context_.slot.announce(WorkerState::kDraining);
+    clients_.begin_drain();
+    proxy_.upstreams.close_idle(/*only_unusable=*/false);
+    context_.ring_master();
+  }
+
+  void cut() {
+    const std::uint32_t requests = clients_.cut_all(RejectReason::kDrainTimeout);
+    context_.slot.count_cut(requests);
+    leaving_ = true;
+  }
+
+  // Owned, in the order in which they need each other.
+  WorkerContext context_;
+  Proxy proxy_;
+  ClientConnections clients_;
+  Acceptor acceptor_;
+  UniqueFd control_;
+  OwnedHandle<uv_timer_t> beat_;
+  OwnedHandle<uv_timer_t> grace_;
+  OwnedHandle<uv_poll_t> control_poll_;
+  UniqueFd signals_;
+  OwnedHandle<uv_poll_t> signal_poll_;
+  bool leaving_ = false;
+};
+
+}  // namespace
+
+int run_worker(WorkerBirth birth) {
+  ::prctl(PR_SET_NAME, "ringmaster-wrkr");
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGINT, SIG_IGN);  // a terminal's ^C goes to the whole group; the master decides
+  ::signal(SIGHUP, SIG_IGN);
+  log::start(fmt::format("worker {}", birth.slot), birth.config.log.level);
+  uv_loop_t loop;
+  if (uv_loop_init(&loop) != 0) return kWorkerCannotStart;
+  // The process ends right after: what is still open goes with it, and nothing waits for it.
+  auto* worker = new Worker(&loop, std::move(birth));
+  return worker->run();
+}
+
+}  // namespace ringmaster
