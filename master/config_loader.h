@@ -1,0 +1,26 @@
+// From a config file to a Config, or to everything that is wrong with it at once. Nothing throws.
+// Values are read by config_values and config_addresses, tables by config_reader, and config_schema
+// says which there are.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "master/config_problem.h"
+#include "shared/config.h"
+
+namespace ringmaster {
+
+struct LoadedConfig {
+  Config config;                        // usable only if there are no problems
+  std::vector<ConfigProblem> problems;  // by position
+};
+
+LoadedConfig load_config(std::string_view toml_text);
+LoadedConfig load_config_file(const std::string& path);
+
+// "FILE:LINE:COLUMN: message", or "FILE: message" for the file as a whole.
+std::string format_problem(std::string_view file, const ConfigProblem& problem);
+
+}  // namespace ringmaster

@@ -1,0 +1,92 @@
+#include "master/health_monitor.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringmaster {
+namespace {
+
+// First probes go out a millisecond apart, and those of many backends within a tenth of a second.
+constexpr std::size_t kFirstRoundMs = 100;
+
+}  // namespace
+
+HealthMonitor::HealthMonitor(uv_loop_t* loop, const Config& config, Segment& segment,
+                             std::vector<std::uint32_t> upstreams, Observer& observer)
+    : config_(config),
+      segment_(segment),
+      observer_(observer),
+      random_(std::random_device{}()),
+      resolver_(loop, *this),
+      awaited_verdicts_(upstreams.size(), true),
+      awaited_(upstreams.size()) {
+  for (std::size_t i = 0; i < upstreams.size(); ++i) {
+    const std::uint32_t upstream = upstreams[i];
+    const BackendWatch::Subject subject{i,
+                                        upstream,
+                                        config.health,
+                                        config.backends[i],
+                                        segment.upstream(upstream),
+                                        segment.master().upstreams[upstream]};
+    auto& owner = static_cast<BackendWatch::Owner&>(*this);
+    watches_.push_back(std::make_unique<BackendWatch>(loop, subject, random_, owner));
+    by_upstream_[upstream] = watches_.back().get();
+  }
+}
+
+void HealthMonitor::start() {
+  started_ = true;
+  for (std::size_t i = 0; i < watches_.size(); ++i) {
+    find_address(i);
+    const std::size_t delay_ms = i * kFirstRoundMs / std::max(watches_.size(), kFirstRoundMs);
+    watches_[i]->start(Duration{delay_ms});
+  }
+}
+
+// A host name begins where an earlier generation found it.
+void HealthMonitor::find_address(std::size_t backend) {
+  const BackendConfig& config = config_.backends[backend];
+  BackendWatch& watch = *watches_[backend];
+  if (const auto literal = literal_address(config)) return watch.move_to(*literal);
+
+  SocketAddress known = segment_.upstream(watch.upstream()).address();
+  if (!known.is_empty()) {
+    known.set_port(config.port);
+    watch.move_to(known);
+  }
+  resolver_.add(backend, config, known);
+}
+
+void HealthMonitor::on_reports() {
+  segment_.suspicions().collect([this](std::uint32_t upstream) {
+    // One that is in no config any more may still be reported by a worker that drains.
+    if (by_upstream_[upstream] != nullptr) by_upstream_[upstream]->on_report();
+  });
+}
+
+std::size_t HealthMonitor::up_count() const noexcept {
+  return static_cast<std::size_t>(std::count_if(watches_.begin(), watches_.end(),
+                                                [](const auto& watch) { return watch->is_up(); }));
+}
+
+void HealthMonitor::on_watch_news(BackendWatch& watch, bool state_changed) {
+  if (state_changed) observer_.on_health_changed(watch.upstream());
+  if (!watch.has_verdict() || !awaited_verdicts_[watch.index()]) return;
+  awaited_verdicts_[watch.index()] = false;
+  if (--awaited_ == 0) observer_.on_first_round_done();
+}
+
+std::size_t HealthMonitor::try_another_address(BackendWatch& watch) {
+  if (const auto next = resolver_.next_address(watch.index())) watch.look_at(*next);
+  return resolver_.address_count(watch.index());
+}
+
+void HealthMonitor::on_resolved(std::size_t backend, const SocketAddress& address) {
+  watches_[backend]->on_resolved(address);
+}
+
+void HealthMonitor::on_unresolved(std::size_t backend, const std::string& why) {
+  watches_[backend]->on_unresolved(why);
+}
+
+}  // namespace ringmaster

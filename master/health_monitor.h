@@ -1,0 +1,73 @@
+// Which backends may be used: probes them all, verifies what workers report, follows host names,
+// and alone decides. Publishes through the segment; the workers read it there. Owner: the Master.
+// May be destroyed at any time, except inside its observer's calls.
+#pragma once
+
+#include <uv.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "master/backend_health.h"
+#include "master/backend_watch.h"
+#include "master/resolver.h"
+#include "shared/config.h"
+#include "shared/memory/segment.h"
+
+namespace ringmaster {
+
+class HealthMonitor final : private BackendWatch::Owner, private Resolver::Observer {
+ public:
+  // Only takes notes: it is called in the middle of libuv's callbacks.
+  class Observer {
+   public:
+    virtual void on_health_changed(std::uint32_t upstream) = 0;
+    // Every backend was probed once (or has a name that cannot be resolved for now). Called once.
+    virtual void on_first_round_done() = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  // `upstreams[i]` is the segment's index of config.backends[i]. All references outlive the
+  // monitor.
+  HealthMonitor(uv_loop_t* loop, const Config& config, Segment& segment,
+                std::vector<std::uint32_t> upstreams, Observer& observer);
+  HealthMonitor(const HealthMonitor&) = delete;
+  HealthMonitor& operator=(const HealthMonitor&) = delete;
+
+  // Publishes literal addresses, starts lookups and the first round of probes.
+  void start();
+  // The eventfd fired: collects the suspicion board and probes whom it names.
+  void on_reports();
+
+  BackendHealth snapshot(std::size_t backend) const { return watches_[backend]->health(); }
+  bool first_round_done() const noexcept { return started_ && awaited_ == 0; }
+  std::size_t up_count() const noexcept;  // backends up or suspect
+
+ private:
+  void find_address(std::size_t backend);
+  void on_watch_news(BackendWatch& watch, bool state_changed) override;
+  std::size_t try_another_address(BackendWatch& watch) override;
+  void on_resolved(std::size_t backend, const SocketAddress& address) override;
+  void on_unresolved(std::size_t backend, const std::string& why) override;
+
+  // Borrowed.
+  const Config& config_;
+  Segment& segment_;
+  Observer& observer_;
+  // Owned.
+  std::minstd_rand random_;                             // for jitter, nothing else
+  std::vector<std::unique_ptr<BackendWatch>> watches_;  // index: config.backends
+  std::array<BackendWatch*, kMaxUpstreams> by_upstream_{};
+  Resolver resolver_;
+  std::vector<bool> awaited_verdicts_;
+  std::size_t awaited_ = 0;  // backends without a first verdict
+  bool started_ = false;
+};
+
+}  // namespace ringmaster

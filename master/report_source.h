@@ -1,0 +1,27 @@
+// What /metrics and /status report on: one look at the master's own knowledge and at shared memory.
+// Borrows everything; made anew for each report.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "master/health_monitor.h"
+#include "shared/config.h"
+#include "shared/memory/segment.h"
+
+namespace ringmaster {
+
+struct ReportSource {
+  const Config& config;
+  const Segment& segment;
+  const std::vector<std::uint32_t>& upstreams;  // segment's index of config.backends[i]
+  const HealthMonitor& health;
+  std::uint32_t generation;
+  bool ready;
+  bool stopping;
+  std::uint64_t started_at_ms;       // wall clock, since 1970
+  std::uint64_t rate_limit_entries;  // counted a moment ago: counting walks the table
+  std::vector<double> ring_shares;   // by upstream
+};
+
+}  // namespace ringmaster
