@@ -1,0 +1,65 @@
+// What the admin listener tells besides /metrics, and that nobody can disturb it.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+TEST(Admin, StatusTellsTheSameFacts) {
+  Backend a("a"), b("b");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + a.toml("weight = 2") + b.toml());
+  Client client(ringmaster.endpoint());
+  for (int i = 0; i < 10; ++i) client.get("/" + std::to_string(i));
+  ASSERT_TRUE(wait_until([&] { return ringmaster.metrics().sum("requests_total") == 10; }));
+
+  const nlohmann::json status = ringmaster.status();
+  EXPECT_TRUE(status.at("version").is_string());
+  EXPECT_GE(status.at("generation").get<int>(), 1);
+  EXPECT_EQ(status.at("ready"), true);
+  EXPECT_EQ(status.at("stopping"), false);
+  ASSERT_EQ(status.at("backends").size(), 2u);
+  const nlohmann::json& first = status.at("backends").at(0);
+  EXPECT_EQ(first.at("name"), "a");
+  EXPECT_EQ(first.at("address"), a.endpoint().to_string());
+  EXPECT_EQ(first.at("state"), "up");
+  EXPECT_EQ(first.at("weight"), 2);
+  EXPECT_EQ(first.at("in_flight"), 0);
+  EXPECT_EQ(first.at("requests").get<std::size_t>(), a.request_count());
+  EXPECT_NEAR(first.at("ring_share").get<double>(), 2.0 / 3, 0.05);
+  ASSERT_EQ(status.at("workers").size(), 2u);
+  for (const auto& worker : status.at("workers")) {
+    EXPECT_EQ(worker.at("generation"), status.at("generation"));
+    EXPECT_TRUE(worker.at("slot").is_number());
+    EXPECT_TRUE(worker.at("state").is_string());
+  }
+}
+
+TEST(Admin, OnlyReadsAndOnlyWhatItKnows) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+
+  EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200);
+  EXPECT_EQ(get(ringmaster.admin(), "/readyz").status, 200);
+  EXPECT_EQ(get(ringmaster.admin(), "/no-such-page").status, 404);
+  EXPECT_EQ(Client(ringmaster.admin()).post("/metrics", "").status, 405);
+  EXPECT_EQ(Client(ringmaster.admin()).head("/metrics").status, 200);
+}
+
+TEST(Admin, SurvivesNonsenseAndAClientThatSaysNothing) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  std::vector<Client> silent;
+  for (int i = 0; i < 20; ++i) silent.emplace_back(ringmaster.admin());
+
+  Client rude(ringmaster.admin());
+  rude.send(std::string(100'000, 'x'));
+
+  EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200);
+}
+
+}  // namespace
+}  // namespace ringmaster::test

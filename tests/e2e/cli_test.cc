@@ -1,0 +1,146 @@
+// The command line: what it prints, and exit codes that a script can rely on.
+#include <gtest/gtest.h>
+#include <regex.h>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+Finished ringmaster(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), ringmaster_binary());
+  return run(std::move(arguments));
+}
+
+Finished check(const std::string& config) {
+  const TempDir dir;
+  write_whole_file(dir.path("c.toml"), config);
+  return ringmaster({"--check", "-c", dir.path("c.toml")});
+}
+
+// Does a line of `text` match the POSIX extended `pattern`?
+bool has_line(const std::string& text, const char* pattern) {
+  regex_t compiled;
+  if (::regcomp(&compiled, pattern, REG_EXTENDED | REG_NEWLINE | REG_NOSUB) != 0) return false;
+  const bool found = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
+  ::regfree(&compiled);
+  return found;
+}
+
+constexpr Exit kOk{0, 0};
+constexpr Exit kBadConfigOrUsage{1, 0};
+constexpr Exit kCouldNotStart{2, 0};
+
+const std::string kBackend = "[[backend]]\nname = \"s1\"\naddress = \"127.0.0.1:8081\"\n";
+
+TEST(CommandLine, TellsItsVersion) {
+  const Finished finished = ringmaster({"--version"});
+  EXPECT_EQ(finished.exit, kOk);
+  EXPECT_TRUE(has_line(finished.output, "ringmaster [0-9]+\\.[0-9]+\\.[0-9]+")) << finished.output;
+}
+
+TEST(CommandLine, TellsItsUsage) {
+  const Finished finished = ringmaster({"--help"});
+  EXPECT_EQ(finished.exit, kOk);
+  for (const char* option : {"--check", "--demo", "--version", "-c"}) {
+    EXPECT_NE(finished.output.find(option), std::string::npos) << option;
+  }
+}
+
+TEST(CommandLine, RefusesWhatItDoesNotKnow) {
+  EXPECT_EQ(ringmaster({"--no-such-option"}).exit, kBadConfigOrUsage);
+  EXPECT_EQ(ringmaster({"stray"}).exit, kBadConfigOrUsage);
+  EXPECT_EQ(ringmaster({"-c"}).exit, kBadConfigOrUsage);
+}
+
+TEST(CommandLine, AMissingConfigIsAnError) {
+  const TempDir dir;
+  for (const Finished& finished : {ringmaster({"-c", dir.path("none.toml")}),
+                                   ringmaster({"--check", "-c", dir.path("none.toml")})}) {
+    EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+    EXPECT_NE((finished.output + finished.log).find("none.toml"), std::string::npos);
+  }
+}
+
+TEST(Check, SaysOkToAGoodConfig) {
+  const Finished finished = check(kBackend);
+  EXPECT_EQ(finished.exit, kOk) << finished.log;
+  EXPECT_EQ(finished.output, "ok\n");
+}
+
+TEST(Check, NamesThePlaceOfEveryError) {
+  const Finished finished = check(
+      "[server]\n"
+      "workers = -3\n"
+      "drain_timeout = \"30 bananas\"\n"
+      "no_such_key = 1\n" +
+      kBackend + kBackend);
+
+  EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+  const std::string said = finished.output + finished.log;
+  for (const char* place : {"c\\.toml:2:[0-9]+: .*workers", "c\\.toml:3:[0-9]+: .*drain_timeout",
+                            "c\\.toml:4:[0-9]+: .*no_such_key", "c\\.toml:[89]:[0-9]+: .*s1"}) {
+    EXPECT_TRUE(has_line(said, place)) << place << "\n" << said;
+  }
+}
+
+TEST(Check, NamesThePlaceOfASyntaxError) {
+  const Finished finished = check("[server]\nworkers = = 2\n");
+  EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+  const std::string said = finished.output + finished.log;
+  EXPECT_TRUE(has_line(said, "c\\.toml:2:[0-9]+: ")) << said;
+}
+
+TEST(Check, WantsAtLeastOneBackend) {
+  EXPECT_EQ(check("[server]\nworkers = 2\n").exit, kBadConfigOrUsage);
+}
+
+TEST(Check, SaysWhatIsNotSupportedYet) {
+  for (const char* config : {"[health]\nslow_start = \"5s\"\n", "[health]\npanic_threshold = 0.5\n",
+                             "[hash]\nbalance_factor = 1.25\n"}) {
+    const Finished finished = check(config + kBackend);
+    EXPECT_EQ(finished.exit, kBadConfigOrUsage) << config;
+    EXPECT_NE((finished.output + finished.log).find("not supported yet"), std::string::npos)
+        << config;
+  }
+}
+
+TEST(Check, DoesNotStartAnything) {
+  const UniqueFd taken = listen_at({own_loopback(), 0});
+  const std::string address = local_endpoint(taken.get()).to_string();
+  EXPECT_EQ(check("[server]\nlisten = \"" + address + "\"\n" + kBackend).exit, kOk);
+}
+
+TEST(Start, ABadConfigIsRefusedWithItsPlace) {
+  const TempDir dir;
+  write_whole_file(dir.path("c.toml"), "[server]\nworkers = \"many\"\n" + kBackend);
+  const Finished finished = ringmaster({"-c", dir.path("c.toml")});
+  EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+  EXPECT_TRUE(has_line(finished.log, "c\\.toml:2:[0-9]+: ")) << finished.log;
+}
+
+TEST(Start, ATakenPortIsNamed) {
+  const UniqueFd taken = listen_at({own_loopback(), 0});
+  const std::string address = local_endpoint(taken.get()).to_string();
+  for (const std::string table : {"server", "admin"}) {
+    const TempDir dir;
+    write_whole_file(dir.path("c.toml"),
+                     complete_config("[" + table + "]\nlisten = \"" + address + "\"\n" + kBackend));
+    const Finished finished = ringmaster({"-c", dir.path("c.toml")});
+    EXPECT_EQ(finished.exit, kCouldNotStart) << table;
+    EXPECT_NE(finished.log.find(address), std::string::npos) << finished.log;
+  }
+}
+
+TEST(Start, EveryListenerServes) {
+  Backend backend("s1");
+  const std::string any = "\"" + own_loopback() + ":0\"";
+  Ringmaster ringmaster("[server]\nlisten = [" + any + ", " + any + "]\n" + backend.toml());
+
+  EXPECT_EQ(get(ringmaster.endpoint(0), "/").status, 200);
+  EXPECT_EQ(get(ringmaster.endpoint(1), "/").status, 200);
+}
+
+}  // namespace
+}  // namespace ringmaster::test

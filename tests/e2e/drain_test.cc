@@ -1,0 +1,225 @@
+// Nobody is cut off by a stop: what is in flight is answered, what comes new is refused, and the
+// exit code tells whether anything had to be cut.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <future>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+constexpr Exit kClean{0, 0};
+constexpr Exit kCut{3, 0};
+
+// A backend whose answers wait for an event, or for as long as the test lasts.
+Backend::Handler wait_for(Event& event) {
+  return [&event](const Request&) {
+    event.wait(kPatience * 2);
+    return Reply{.body = "done"};
+  };
+}
+
+// The test's name for "no new connection is taken".
+bool comes_to_refuse(const Ringmaster& ringmaster) {
+  return wait_until([&] { return is_refused(ringmaster.endpoint()); });
+}
+
+class Drain : public ::testing::TestWithParam<int> {};
+
+TEST_P(Drain, FiftyRequestsInFlightSurviveTheShutdown) {
+  Event never;
+  Backend backend("s1", [&](const Request&) {
+    never.wait(seconds(3));
+    return Reply{.body = "I survived the shutdown"};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  std::vector<Client> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    clients.back().send(request_head("GET", "/" + std::to_string(i)));
+  }
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 50; }));
+
+  ringmaster.process().signal(GetParam());
+
+  EXPECT_TRUE(comes_to_refuse(ringmaster));
+  EXPECT_GT(backend.in_flight(), 0) << "too late to prove anything";
+  for (Client& client : clients) {
+    const Response response = client.receive();
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, "I survived the shutdown");
+    EXPECT_TRUE(response.says_close());
+  }
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+  EXPECT_TRUE(ringmaster.process().is_group_gone());
+}
+
+INSTANTIATE_TEST_SUITE_P(By, Drain, ::testing::Values(SIGINT, SIGTERM), [](const auto& row) {
+  return std::string(row.param == SIGINT ? "SIGINT" : "SIGTERM");
+});
+
+TEST(Stop, WithNothingToDoIsImmediateAndClean) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + backend.toml());
+  Client idle(ringmaster.endpoint());
+  EXPECT_EQ(idle.get("/").status, 200);
+
+  EXPECT_EQ(ringmaster.stop(SIGTERM, seconds(10)), kClean);
+  EXPECT_TRUE(idle.is_ended());
+}
+
+TEST(Stop, ASecondSignalCutsAtOnce) {
+  Event never;
+  Backend backend("s1", wait_for(never));
+  Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+
+  ringmaster.process().signal(SIGINT);
+  ASSERT_TRUE(comes_to_refuse(ringmaster));
+  EXPECT_FALSE(client.stream().is_readable());
+  const Stopwatch watch;
+  EXPECT_EQ(ringmaster.stop(SIGINT), kCut);
+  EXPECT_LT(watch.elapsed(), seconds(1) + noise());
+  EXPECT_THROW(client.receive(), StreamError);
+  never.set();
+}
+
+TEST(Stop, WhatExceedsTheDrainTimeoutIsCut) {
+  Event never;
+  Backend backend("s1", wait_for(never));
+  Ringmaster ringmaster("[server]\ndrain_timeout = \"1s\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+
+  const Stopwatch watch;
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kCut);
+  EXPECT_GE(watch.elapsed(), milliseconds(900));
+  EXPECT_LT(watch.elapsed(), seconds(2) + noise());
+  EXPECT_TRUE(ringmaster.process().is_group_gone());
+  never.set();
+}
+
+TEST(Stop, ARequestSentInThatVeryMomentIsAnswered) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  std::vector<Client> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    ASSERT_EQ(clients.back().get("/").status, 200);
+  }
+
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (i == clients.size() / 2) ringmaster.process().signal(SIGTERM);
+    clients[i].send(request_head("GET", "/last"));
+  }
+
+  for (Client& client : clients) EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+}
+
+TEST(Stop, ARequestHalfSentInThatVeryMomentIsAnswered) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  ASSERT_EQ(client.get("/").status, 200);
+  const std::string request = request_head("GET", "/half");
+  client.send(request.substr(0, request.size() / 2));
+
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(comes_to_refuse(ringmaster));
+  client.send(request.substr(request.size() / 2));
+
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+}
+
+TEST(Stop, ABodyOnItsWayComesWholeInBothDirections) {
+  Event may_finish;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.read_body();
+                    conversation.stream().send(
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("begun "));
+                    may_finish.wait();
+                    conversation.stream().send(chunk("and ended") + "0\r\n\r\n");
+                  }));
+  Ringmaster ringmaster(backend.toml());
+  Client down(ringmaster.endpoint());
+  down.send(request_head("GET", "/"));
+  Response response = down.receive_head();
+  Client up(ringmaster.endpoint());
+  up.send(request_head("POST", "/", "Content-Length: 10\r\n") + "01234");
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 2; }));
+
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(comes_to_refuse(ringmaster));
+  up.send("56789");
+  may_finish.set();
+
+  std::string body;
+  down.receive_body(response, [&](std::string_view piece) { body += piece; });
+  EXPECT_EQ(body, "begun and ended");
+  EXPECT_EQ(up.receive().body, "begun and ended");
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+}
+
+TEST(Stop, PipelinedRequestsInFlightAreAllAnswered) {
+  Event may_answer;
+  Backend backend("s1", wait_for(may_answer));
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/1") + request_head("GET", "/2") + request_head("GET", "/3"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() >= 1; }));
+
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(comes_to_refuse(ringmaster));
+  may_answer.set();
+
+  Response last = client.receive();
+  for (int answered = 1; answered < 3 && !last.says_close(); ++answered) last = client.receive();
+  EXPECT_EQ(last.status, 200);
+  EXPECT_TRUE(last.says_close());  // no answer may be missing without a word
+  EXPECT_TRUE(client.is_ended());
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+}
+
+TEST(Stop, MasterTellsTheTruthWhileItDrains) {
+  Event may_answer;
+  Backend backend("s1", wait_for(may_answer));
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(comes_to_refuse(ringmaster));
+
+  EXPECT_EQ(ringmaster.ready_status(), 503);
+  EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200);
+  EXPECT_EQ(ringmaster.metrics().get("active_connections{backend=\"s1\"}"), 1);
+  may_answer.set();
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+}
+
+TEST(Stop, ThePortCanBeBoundAtOnce) {
+  Backend backend("s1");
+  std::string listen;
+  {
+    Ringmaster first(backend.toml());
+    Client client(first.endpoint());
+    EXPECT_EQ(client.get("/").status, 200);
+    listen = "[server]\nlisten = \"" + first.endpoint().to_string() + "\"\n";
+    EXPECT_EQ(first.stop(SIGTERM), kClean);
+  }
+  Ringmaster second(listen + backend.toml());
+  EXPECT_EQ(get(second.endpoint(), "/").status, 200);
+}
+
+}  // namespace
+}  // namespace ringmaster::test

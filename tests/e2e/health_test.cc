@@ -1,0 +1,192 @@
+// A backend that dies is out of use within seconds, one that refuses connections at once, and no
+// client notices; it is back when it has proved itself. With none left the answer is an honest 503.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/support/backend.h"
+#include "tests/support/backend_process.h"
+#include "tests/support/load.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+// A path whose key belongs to `backend`.
+std::string path_of(const Ringmaster& ringmaster, const std::string& backend) {
+  Client client(ringmaster.endpoint());
+  for (int i = 0; i < 1000; ++i) {
+    const std::string path = "/find/" + std::to_string(i);
+    if (client.get(path).backend() == backend) return path;
+  }
+  throw std::runtime_error("no key reaches " + backend);
+}
+
+TEST(Health, ADeadBackendIsOutWithinThreeSecondsWithoutTraffic) {
+  BackendProcess a("a"), b("b");
+  Ringmaster ringmaster(a.toml() + b.toml());
+  ASSERT_EQ(ringmaster.backend_state("a"), "up");
+
+  a.signal(SIGKILL);
+
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "down", seconds(3) + noise()));
+  EXPECT_EQ(ringmaster.backend_state("b"), "up");
+  EXPECT_TRUE(wait_until(
+      [&] { return ringmaster.metrics().get("ringmaster_backend_up{backend=\"a\"}") == 0; }));
+}
+
+TEST(Health, ABackendThatRefusesIsOutAtTheFirstRefusal) {
+  Backend a("a"), b("b");
+  // Probes of themselves come far too seldom to notice.
+  Ringmaster ringmaster("[health]\ninterval = \"60s\"\n" + toml_of(a, b));
+  const std::string path = path_of(ringmaster, "a");
+  a.stop();
+
+  const Stopwatch since_first_refusal;
+  const Response response = get(ringmaster.endpoint(), path);
+
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.backend(), "b");
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "down"));
+  EXPECT_LT(since_first_refusal.elapsed(), milliseconds(100) + noise());
+}
+
+TEST(Health, ABackendIsBackAfterItsRise) {
+  Backend a("a"), b("b");
+  Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\nrise = 2\n" +
+                        toml_of(a, b));
+  const std::string path = path_of(ringmaster, "a");
+  a.stop();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "down"));
+  EXPECT_EQ(get(ringmaster.endpoint(), path).backend(), "b");
+
+  a.start();
+
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "up", seconds(3) + noise()));
+  EXPECT_EQ(get(ringmaster.endpoint(), path).backend(), "a");
+}
+
+TEST(Health, NoGetFailsWhenABackendIsKilledUnderLoad) {
+  BackendProcess a("a"), b("b"), c("c");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + a.toml() + b.toml() + c.toml());
+  Load load(ringmaster.endpoint(), 8);
+  ASSERT_TRUE(load.wait_for_more(200));
+
+  a.signal(SIGKILL);
+
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "down", seconds(3) + noise()));
+  EXPECT_TRUE(load.wait_for_more(200));
+  const Load::Outcome outcome = load.stop();
+  EXPECT_TRUE(outcome.is_flawless()) << ::testing::PrintToString(outcome);
+}
+
+TEST(Health, NoGetFailsWhenABackendHangs) {
+  BackendProcess a("a"), b("b"), c("c");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + a.toml() + b.toml() + c.toml());
+  Load load(ringmaster.endpoint(), 8);
+  ASSERT_TRUE(load.wait_for_more(200));
+
+  const Stopwatch since_stop;
+  a.signal(SIGSTOP);
+
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "down"));
+  EXPECT_LT(since_stop.elapsed(), seconds(3) + noise());
+  EXPECT_TRUE(load.wait_for_more(400));
+  const Load::Outcome outcome = load.stop();
+  EXPECT_TRUE(outcome.is_flawless()) << ::testing::PrintToString(outcome);
+  // Those that waited on it were asked again elsewhere as soon as it was out.
+  EXPECT_LT(outcome.slowest, seconds(3) + noise());
+
+  a.signal(SIGCONT);
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "up"));
+}
+
+TEST(Health, WithNoBackendLeftClientsAreToldToComeBack) {
+  Backend a("a");
+  Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + a.toml());
+  EXPECT_EQ(ringmaster.ready_status(), 200);
+  a.stop();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "down"));
+
+  const Response response = get(ringmaster.endpoint(), "/");
+
+  EXPECT_EQ(response.status, 503);
+  EXPECT_TRUE(response.has("Retry-After"));
+  EXPECT_FALSE(response.body.empty());
+  EXPECT_EQ(ringmaster.ready_status(), 503);
+  EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200);
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"no_backend\"}") == 1;
+  }));
+
+  a.start();
+  ASSERT_TRUE(wait_until([&] { return ringmaster.ready_status() == 200; }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+}
+
+TEST(Health, ABackendThatWasNeverThereIsNotUsed) {
+  Backend a("a"), b("b");
+  b.stop();
+  Ringmaster ringmaster(toml_of(a, b));
+  ASSERT_TRUE(ringmaster.wait_for_state("b", "down"));
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(client.get("/" + std::to_string(i)).backend(), "a");
+  }
+}
+
+TEST(Health, AnUnexpectedStatusIsAFailure) {
+  std::atomic<int> status = 200;
+  Backend a("a", [&](const Request& request) {
+    return Reply{.status = request.target == "/alive" ? status.load() : 200};
+  });
+  Ringmaster ringmaster(
+      "[health]\npath = \"/alive\"\ninterval = \"200ms\"\ntimeout = \"200ms\"\n"
+      "expect = \"200-299\"\n" +
+      a.toml());
+
+  status = 302;
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "down"));
+  status = 204;
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "up"));
+}
+
+TEST(Health, AnEmptyPathMeansThatAConnectionIsEnough) {
+  Backend a("a", [](const Request&) { return Reply{.status = 500}; });
+  Ringmaster ringmaster("[health]\npath = \"\"\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" +
+                        a.toml());
+
+  EXPECT_EQ(ringmaster.backend_state("a"), "up");
+  EXPECT_EQ(a.request_count(), 0u);
+  a.stop();
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "down"));
+}
+
+TEST(Health, AChangeIsLoggedOnceWithItsReason) {
+  Backend a("a"), b("b");
+  Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + toml_of(a, b));
+  a.stop();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "down"));
+  a.start();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "up"));
+
+  const std::string log = ringmaster.process().log();
+  const std::size_t first = log.find("a down: ");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(log.find("a down: ", first + 1), std::string::npos);
+  EXPECT_NE(log.substr(first, 200).find("connection refused"), std::string::npos);
+}
+
+TEST(Health, HostNamesAreResolved) {
+  // "localhost" is 127.0.0.1 everywhere; the backend listens there on a port of its own.
+  UniqueFd reserved = listen_at({"127.0.0.1", 0});
+  const std::string port = std::to_string(local_endpoint(reserved.get()).port);
+  Ringmaster ringmaster(
+      "[health]\npath = \"\"\n[[backend]]\nname = \"a\"\naddress = \"localhost:" + port + "\"\n");
+
+  EXPECT_EQ(ringmaster.backend_state("a"), "up");
+}
+
+}  // namespace
+}  // namespace ringmaster::test

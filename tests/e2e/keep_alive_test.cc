@@ -1,0 +1,127 @@
+// Connections live on and are used again on both sides, each for its own reasons; requests that
+// come together on one are answered in their order.
+#include <gtest/gtest.h>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+TEST(KeepAlive, KeepsBothConnectionsAliveAndUsesThemAgain) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 20; ++i) {
+    const Response response = client.get("/" + std::to_string(i));
+    ASSERT_EQ(response.status, 200);
+    ASSERT_FALSE(response.says_close());
+  }
+
+  EXPECT_EQ(backend.request_count(), 20u);
+  EXPECT_EQ(backend.connection_count(), 1u);
+}
+
+TEST(KeepAlive, ClosesWhenTheClientSaysClose) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+
+  for (int i = 0; i < 3; ++i) {
+    Client client(ringmaster.endpoint());
+    EXPECT_TRUE(client.get("/", "Connection: close\r\n").says_close());
+    EXPECT_TRUE(client.is_ended());
+  }
+
+  EXPECT_EQ(backend.connection_count(), 1u);  // the backend's connection is not the client's
+}
+
+TEST(KeepAlive, AnswersOnWhenTheBackendSaysClose) {
+  Backend backend("s1", [](const Request&) { return Reply{.body = "x", .close = true}; });
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 5; ++i) {
+    const Response response = client.get("/");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_FALSE(response.says_close());
+  }
+
+  EXPECT_EQ(backend.connection_count(), 5u);
+}
+
+TEST(KeepAlive, ServesHttp10Clients) {
+  Backend backend("s1", [](const Request&) { return Reply{.body = "hello", .chunked = true}; });
+  Ringmaster ringmaster(backend.toml());
+
+  Client client(ringmaster.endpoint());
+  client.send("GET /old HTTP/1.0\r\n\r\n");
+  const Response response = client.receive();
+
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "hello");
+  EXPECT_NE(response.framing, Framing::kChunked);
+  EXPECT_TRUE(client.is_ended());
+  EXPECT_EQ(backend.requests().at(0).version, "HTTP/1.1");
+}
+
+TEST(KeepAlive, KeepsAliveForHttp10ClientsThatAsk) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+
+  Client client(ringmaster.endpoint());
+  for (int i = 0; i < 3; ++i) {
+    client.send("GET /old HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+    const Response response = client.receive();
+    EXPECT_TRUE(equal_ignoring_case(response.field("Connection"), "keep-alive"));
+    EXPECT_EQ(response.framing, Framing::kLength);
+  }
+}
+
+TEST(KeepAlive, AnswersPipelinedRequestsInTheirOrder) {
+  Event first_may_answer;
+  Backend backend("s1", [&](const Request& request) {
+    if (request.target == "/0") first_may_answer.wait();
+    return Reply{.body = request.target};
+  });
+  Ringmaster ringmaster(backend.toml());
+
+  Client client(ringmaster.endpoint());
+  std::string requests;
+  for (int i = 0; i < 10; ++i) requests += request_head("GET", "/" + std::to_string(i));
+  client.send(requests);
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() >= 1; }));
+  EXPECT_FALSE(client.stream().is_readable());
+  first_may_answer.set();
+
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.receive().body, "/" + std::to_string(i));
+}
+
+TEST(KeepAlive, AnswersPipelinedPostsWithTheirBodies) {
+  Backend backend("s1", [](const Request& request) { return Reply{.body = request.body}; });
+  Ringmaster ringmaster(backend.toml());
+
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/1", "Content-Length: 3\r\n") + "one" +
+              request_head("POST", "/2", "Transfer-Encoding: chunked\r\n") + chunk("two") +
+              "0\r\n\r\n" + request_head("POST", "/3", "Content-Length: 5\r\n") + "three");
+
+  EXPECT_EQ(client.receive().body, "one");
+  EXPECT_EQ(client.receive().body, "two");
+  EXPECT_EQ(client.receive().body, "three");
+}
+
+TEST(KeepAlive, TakesRequestsByteByByte) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+
+  Client client(ringmaster.endpoint());
+  const std::string request = request_head("POST", "/slow", "Content-Length: 2\r\n") + "ab";
+  for (const char byte : request) client.send({&byte, 1});
+
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(backend.requests().at(0).body, "ab");
+}
+
+}  // namespace
+}  // namespace ringmaster::test

@@ -1,0 +1,146 @@
+// A limit is a limit: burst + rate × time a client, to one request, over all workers together.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+// Asks `times` times, in turn over connections that reach every worker; counts the answers by
+// status.
+std::map<int, int> hammer(const Ringmaster& ringmaster, const std::string& from_ip, int times) {
+  std::vector<Client> clients;
+  for (int i = 0; i < 12; ++i) clients.emplace_back(ringmaster.endpoint(), from_ip);
+  std::map<int, int> statuses;
+  for (int i = 0; i < times; ++i) {
+    const std::string path = "/" + std::to_string(i);
+    ++statuses[clients[static_cast<std::size_t>(i) % clients.size()].get(path).status];
+  }
+  return statuses;
+}
+
+TEST(RateLimit, AdmitsTheBurstAndTheRateAcrossWorkersAndNothingMore) {
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      "[server]\nworkers = 4\n[rate_limit]\nrequests_per_second = 5\nburst = 40\n" +
+      backend.toml());
+
+  const Stopwatch watch;
+  std::map<int, int> statuses = hammer(ringmaster, "127.0.0.2", 200);
+  const double seconds_taken = static_cast<double>(watch.elapsed().count()) / 1000;
+
+  EXPECT_EQ(statuses[200] + statuses[429], 200);
+  EXPECT_GE(statuses[200], 40);
+  EXPECT_LE(statuses[200], 40 + 5 * seconds_taken + 1);
+  EXPECT_EQ(backend.request_count(), static_cast<std::size_t>(statuses[200]));
+}
+
+TEST(RateLimit, CountsExactlyWhatItDrops) {
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      "[server]\nworkers = 2\n[rate_limit]\nrequests_per_second = 1\nburst = 10\n" +
+      backend.toml());
+
+  std::map<int, int> statuses = hammer(ringmaster, "127.0.0.2", 50);
+
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("requests_dropped_total") == statuses[429] &&
+           ringmaster.metrics().sum("requests_total") == statuses[200];
+  })) << ringmaster.metrics().text();
+}
+
+TEST(RateLimit, SaysWhenToComeBackAndKeepsItsWord) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 2\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+
+  Response response = client.get("/");
+  for (int i = 0; i < 10 && response.status == 200; ++i) response = client.get("/");
+
+  ASSERT_EQ(response.status, 429);
+  EXPECT_EQ(response.field("Retry-After"), "1");
+  EXPECT_FALSE(response.body.empty());
+  // Being refused costs nothing, so asking on and on is answered after one second at the latest.
+  EXPECT_TRUE(wait_until([&] { return client.get("/").status == 200; }, seconds(1) + noise()));
+}
+
+TEST(RateLimit, EachClientHasItsOwnLimit) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 5\n" + backend.toml());
+
+  EXPECT_GT(hammer(ringmaster, "127.0.0.2", 30)[429], 0);
+  EXPECT_EQ(hammer(ringmaster, "127.0.0.3", 5)[200], 5);
+}
+
+TEST(RateLimit, AClientCannotForgeItsAddress) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 5\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+
+  int refused = 0;
+  for (int i = 0; i < 30; ++i) {
+    const std::string claim = "X-Forwarded-For: 203.0.113." + std::to_string(i) + "\r\n";
+    refused += client.get("/", claim).status == 429 ? 1 : 0;
+  }
+  EXPECT_GT(refused, 0);
+}
+
+TEST(RateLimit, BehindATrustedProxyTheClientIsTheOneItNames) {
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n"
+      "[rate_limit]\nrequests_per_second = 1\nburst = 5\n" +
+      backend.toml());
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 30; ++i) {
+    const std::string claim = "X-Forwarded-For: 203.0.113." + std::to_string(i) + "\r\n";
+    EXPECT_EQ(client.get("/", claim).status, 200);
+  }
+}
+
+TEST(RateLimit, ExemptClientsAreNeverRefused) {
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      "[rate_limit]\nrequests_per_second = 1\nburst = 1\nexempt = [\"127.0.0.64/26\"]\n" +
+      backend.toml());
+
+  EXPECT_EQ(hammer(ringmaster, "127.0.0.65", 50)[200], 50);
+  EXPECT_GT(hammer(ringmaster, "127.0.0.2", 20)[429], 0);
+}
+
+TEST(RateLimit, ARefusalLeavesTheConnectionUsable) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+
+  std::map<int, int> statuses;
+  for (int i = 0; i < 10; ++i) {
+    const Response response = client.get("/");
+    EXPECT_FALSE(response.says_close());
+    ++statuses[response.status];
+  }
+
+  EXPECT_EQ(statuses[200] + statuses[429], 10);
+  EXPECT_GT(statuses[429], 0);
+}
+
+TEST(RateLimit, ARefusedPostGetsItsAnswerThoughItsBodyIsNotWanted) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 1\n" + backend.toml());
+  get(ringmaster.endpoint(), "/");
+
+  std::map<int, int> statuses;
+  const std::string body = pattern(100'000);
+  for (int i = 0; i < 10; ++i) ++statuses[Client(ringmaster.endpoint()).post("/", body).status];
+
+  EXPECT_EQ(statuses[200] + statuses[429], 10);
+  EXPECT_GT(statuses[429], 0);
+}
+
+}  // namespace
+}  // namespace ringmaster::test

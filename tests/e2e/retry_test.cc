@@ -1,0 +1,167 @@
+// A request is sent again where no harm can come of it and the client never knows; one that may
+// have been acted on, and must not be twice, never is.
+#include <gtest/gtest.h>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+// Probes never interfere.
+const std::string kSeldomProbed = "[health]\ninterval = \"60s\"\n";
+
+// Answers the first request of a connection and closes at the second without an answer: what a
+// kept connection looks like that the backend gave up just then.
+Backend::Script answers_once_a_connection() {
+  return [](Conversation& conversation) {
+    conversation.read_body();
+    conversation.reply({.body = "fresh"});
+    conversation.next();
+  };
+}
+
+// Takes a request and closes without a word.
+void hang_up(Conversation& conversation) {
+  conversation.read_body();
+}
+
+TEST(Retry, ARefusedConnectionMovesOnToTheNextBackend) {
+  Backend a("a"), b("b");
+  Ringmaster ringmaster(kSeldomProbed + toml_of(a, b));
+  a.stop();
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(client.get("/" + std::to_string(i)).backend(), "b");
+
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.metrics().sum("ringmaster_retries_total", {"backend=\"a\""}) >= 1;
+  }));
+}
+
+TEST(Retry, ARefusedPostMovesOnTooForNothingWasSent) {
+  Backend a("a"), b("b");
+  Ringmaster ringmaster(kSeldomProbed + toml_of(a, b));
+  a.stop();
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 20; ++i) {
+    const std::string body = "body " + std::to_string(i);
+    EXPECT_EQ(client.post("/" + std::to_string(i), body).backend(), "b");
+    EXPECT_EQ(b.requests().back().body, body);
+  }
+  EXPECT_EQ(b.request_count(), 20u);
+}
+
+TEST(Retry, AStaleConnectionIsInvisibleToAGet) {
+  Backend backend("s1", answers_once_a_connection());
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 20; ++i) {
+    const Response response = client.get("/");
+    ASSERT_EQ(response.status, 200);
+    EXPECT_EQ(response.body, "fresh");
+  }
+}
+
+TEST(Retry, AConnectionClosedWhileItIdlesIsNotUsedForAPost) {
+  Event may_close;
+  Event closed;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.read_body();
+                    conversation.reply({});
+                    may_close.wait();
+                    conversation.stream().close();
+                    closed.set();
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+  ASSERT_EQ(client.get("/").status, 200);
+  may_close.set();
+  ASSERT_TRUE(closed.wait());
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().sum("ringmaster_upstream_connections", {"backend=\"s1\""}) == 0;
+  }));
+
+  EXPECT_EQ(client.post("/", "once").status, 200);
+}
+
+TEST(Retry, APostThatMayHaveBeenActedOnIsNeverSentTwice) {
+  Backend a("a", Backend::Script(hang_up)), b("b", Backend::Script(hang_up));
+  Ringmaster ringmaster(kSeldomProbed + toml_of(a, b));
+
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(Client(ringmaster.endpoint()).post("/" + std::to_string(i), "once").status, 502);
+    EXPECT_EQ(a.request_count() + b.request_count(), static_cast<std::size_t>(i + 1));
+  }
+}
+
+TEST(Retry, APostOnAStaleConnectionIsNotSentTwiceEither) {
+  Backend backend("s1", answers_once_a_connection());
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+  ASSERT_EQ(client.get("/").status, 200);
+
+  // The backend reads it before it closes, so that it may have been acted on.
+  EXPECT_EQ(client.post("/", "once").status, 502);
+  EXPECT_EQ(backend.request_count(), 2u);
+}
+
+TEST(Retry, AGetWhoseBackendHangsUpIsAskedElsewhere) {
+  Backend a("a", Backend::Script(hang_up)), b("b");
+  Ringmaster ringmaster(kSeldomProbed + toml_of(a, b));
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(client.get("/" + std::to_string(i)).backend(), "b");
+
+  EXPECT_GT(a.request_count(), 0u);
+}
+
+TEST(Retry, RetriesNeverExceedTheirNumber) {
+  std::atomic<int> received = 0;
+  const auto count = [&](Conversation&) { ++received; };
+  Backend a("a", Backend::Script(count)), b("b", Backend::Script(count));
+  Backend c("c", Backend::Script(count)), d("d", Backend::Script(count));
+  Backend e("e", Backend::Script(count));
+  Ringmaster ringmaster(kSeldomProbed + "[upstream]\nretries = 2\n" + toml_of(a, b, c, d, e));
+
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 502);
+  EXPECT_EQ(received, 3);
+}
+
+TEST(Retry, WithoutRetriesTheFirstFailureIsTheAnswer) {
+  Backend a("a", Backend::Script(hang_up)), b("b", Backend::Script(hang_up));
+  Ringmaster ringmaster(kSeldomProbed + "[upstream]\nretries = 0\n" + toml_of(a, b));
+
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 502);
+  EXPECT_EQ(a.request_count() + b.request_count(), 1u);
+}
+
+TEST(Retry, AResponseThatHasBegunIsNeverStartedAgain) {
+  const Backend::Script cut = [](Conversation& conversation) {
+    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+  };
+  Backend a("a", cut), b("b", cut);
+  Ringmaster ringmaster(kSeldomProbed + toml_of(a, b));
+
+  EXPECT_THROW(get(ringmaster.endpoint(), "/"), StreamError);
+  EXPECT_EQ(a.request_count() + b.request_count(), 1u);
+}
+
+TEST(Retry, NonsenseFromABackendIsA502) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/9.9 what\r\n\r\n");
+                  }));
+  Ringmaster ringmaster(kSeldomProbed + backend.toml());
+
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 0\r\n"));
+  EXPECT_EQ(client.receive().status, 502);
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"bad_response\"}") == 1;
+  }));
+}
+
+}  // namespace
+}  // namespace ringmaster::test

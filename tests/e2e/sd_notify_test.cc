@@ -1,0 +1,114 @@
+// What systemd is told, and when: ready only once the first probes are done and a request is
+// served.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+// systemd's end of NOTIFY_SOCKET.
+class NotifySocket {
+ public:
+  NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
+    if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      throw std::runtime_error("cannot bind " + path());
+    }
+  }
+
+  std::string path() const { return dir_.path("notify"); }
+  std::string environment() const { return "NOTIFY_SOCKET=" + path(); }
+
+  // All that was said so far, one assignment a line.
+  const std::string& said() {
+    std::array<char, 4096> datagram;
+    for (ssize_t size; (size = ::recv(fd_.get(), datagram.data(), datagram.size(), 0)) > 0;) {
+      said_.append(datagram.data(), static_cast<std::size_t>(size)).append("\n");
+    }
+    return said_;
+  }
+  bool comes_to_say(const std::string& line, milliseconds patience = kPatience) {
+    return wait_until([&] { return has_said(line); }, patience);
+  }
+  bool has_said(const std::string& line) {
+    return ("\n" + said()).find("\n" + line) != std::string::npos;
+  }
+
+ private:
+  TempDir dir_;
+  UniqueFd fd_;
+  std::string said_;
+};
+
+TEST(SdNotify, IsReadyWhenARequestIsServed) {
+  NotifySocket systemd;
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml(),
+                        {.environment = {systemd.environment()}, .wait_until_ready = false});
+
+  ASSERT_TRUE(systemd.comes_to_say("READY=1\n"));
+  EXPECT_EQ(ringmaster.ready_status(), 200);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_TRUE(systemd.comes_to_say("STATUS="));
+}
+
+TEST(SdNotify, IsNotReadyBeforeTheFirstProbesAreDone) {
+  NotifySocket systemd;
+  Backend backend("s1");
+  backend.hang();
+  Ringmaster ringmaster("[health]\ninterval = \"60s\"\ntimeout = \"60s\"\n" + backend.toml(),
+                        {.environment = {systemd.environment()}, .wait_until_ready = false});
+
+  EXPECT_FALSE(systemd.comes_to_say("READY=1\n", seconds(1)));
+  backend.resume();
+  EXPECT_TRUE(systemd.comes_to_say("READY=1\n"));
+}
+
+TEST(SdNotify, IsReadyThoughABackendIsDown) {
+  NotifySocket systemd;
+  Backend up("up"), down("down");
+  down.stop();
+  Ringmaster ringmaster(toml_of(up, down),
+                        {.environment = {systemd.environment()}, .wait_until_ready = false});
+
+  ASSERT_TRUE(systemd.comes_to_say("READY=1\n"));
+  Client client(ringmaster.endpoint());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(client.get("/" + std::to_string(i)).backend(), "up");
+  }
+}
+
+TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
+  NotifySocket systemd;
+  Event may_answer;
+  Backend backend("s1", [&](const Request&) {
+    may_answer.wait();
+    return Reply{};
+  });
+  Ringmaster ringmaster(backend.toml(), {.environment = {systemd.environment()}});
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+  EXPECT_FALSE(systemd.has_said("STOPPING=1\n"));
+
+  ringmaster.process().signal(SIGTERM);
+
+  EXPECT_TRUE(systemd.comes_to_say("STOPPING=1\n"));
+  EXPECT_TRUE(ringmaster.process().wait_exit(milliseconds(0)) == std::nullopt);
+  may_answer.set();
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(ringmaster.process().wait_exit(), (Exit{0, 0}));
+}
+
+}  // namespace
+}  // namespace ringmaster::test

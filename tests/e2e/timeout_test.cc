@@ -1,0 +1,150 @@
+// No one may keep a connection waiting for longer than the config allows: not a client, not a
+// backend.
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+double rejected(const Ringmaster& ringmaster, const std::string& reason) {
+  return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"" + reason + "\"}");
+}
+
+bool comes_to_reject(const Ringmaster& ringmaster, const std::string& reason, double count) {
+  return wait_until([&] { return rejected(ringmaster, reason) == count; });
+}
+
+TEST(Timeout, AHeadThatNeverEndsIsA408) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nheader_timeout = \"500ms\"\n" + backend.toml());
+
+  const Stopwatch watch;
+  Client client(ringmaster.endpoint());
+  client.send("GET / HTTP/1.1\r\nHost: te");
+  const Response response = client.receive();
+
+  EXPECT_EQ(response.status, 408);
+  EXPECT_TRUE(client.is_ended());
+  EXPECT_GE(watch.elapsed(), milliseconds(450));
+  EXPECT_LT(watch.elapsed(), milliseconds(1500) + noise());
+  EXPECT_TRUE(comes_to_reject(ringmaster, "header_timeout", 1));
+  EXPECT_EQ(backend.request_count(), 0u);
+}
+
+TEST(Timeout, TheHeadAsAWholeIsTimedNotEachByte) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nheader_timeout = \"1s\"\n" + backend.toml());
+
+  const Stopwatch watch;
+  Client client(ringmaster.endpoint());
+  client.send("GET / HTTP/1.1\r\nX-Drip: ");
+  while (!client.stream().is_readable(milliseconds(100)) && watch.elapsed() < kPatience) {
+    client.send("x");
+  }
+
+  EXPECT_EQ(client.receive().status, 408);
+  EXPECT_LT(watch.elapsed(), seconds(2) + noise());
+}
+
+TEST(Timeout, ABodyThatStopsComingIsA408) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nbody_timeout = \"500ms\"\n" + backend.toml());
+
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 100\r\n") + "some");
+
+  EXPECT_EQ(client.receive().status, 408);
+  EXPECT_TRUE(client.is_ended());
+  EXPECT_TRUE(comes_to_reject(ringmaster, "body_timeout", 1));
+}
+
+TEST(Timeout, ASlowBodyThatKeepsComingIsServed) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nbody_timeout = \"2s\"\n" + backend.toml());
+
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 6\r\n"));
+  for (const char byte : std::string("abcdef")) {
+    EXPECT_FALSE(client.stream().is_readable(milliseconds(500)));  // 3 s in all
+    client.send({&byte, 1});
+  }
+
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(backend.requests().at(0).body, "abcdef");
+}
+
+TEST(Timeout, ABackendThatDoesNotAnswerIsA504) {
+  Event done;
+  Backend backend("s1", Backend::Script([&](Conversation&) { done.wait(); }));
+  Ringmaster ringmaster("[upstream]\nresponse_timeout = \"500ms\"\n" + backend.toml());
+
+  const Stopwatch watch;
+  Client client(ringmaster.endpoint());
+  const Response response = client.post("/", "x");
+  done.set();
+
+  EXPECT_EQ(response.status, 504);
+  EXPECT_GE(watch.elapsed(), milliseconds(450));
+  EXPECT_LT(watch.elapsed(), milliseconds(1500) + noise());
+  EXPECT_TRUE(comes_to_reject(ringmaster, "response_timeout", 1));
+}
+
+TEST(Timeout, ASlowResponseThatHasBegunIsServed) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n");
+                    ::poll(nullptr, 0, 1500);
+                    conversation.stream().send("x");
+                  }));
+  Ringmaster ringmaster("[upstream]\nresponse_timeout = \"500ms\"\n" + backend.toml());
+
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").body, "x");
+}
+
+TEST(Timeout, ABackendThatDoesNotTakeTheConnectionIsA504) {
+  // A listener that accepts nobody and whose queue is full drops what else wants to connect. The
+  // queue has room for the probes at the start and is filled afterwards.
+  UniqueFd listener = listen_at({own_loopback(), 0}, 4);
+  const Endpoint full = local_endpoint(listener.get());
+  Ringmaster ringmaster(
+      "[health]\npath = \"\"\ninterval = \"60s\"\ntimeout = \"30s\"\n"
+      "[upstream]\nconnect_timeout = \"500ms\"\n"
+      "[[backend]]\nname = \"s1\"\naddress = \"" +
+      full.to_string() + "\"\n");
+  std::vector<UniqueFd> waiting;
+  for (int i = 0; i < 16; ++i) waiting.push_back(begin_connect(full));
+
+  const Stopwatch watch;
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 504);
+  EXPECT_LT(watch.elapsed(), seconds(3) + noise());
+  EXPECT_TRUE(comes_to_reject(ringmaster, "connect_timeout", 1));
+}
+
+TEST(Timeout, AnIdleConnectionIsClosedWithoutAWord) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nkeepalive_timeout = \"500ms\"\n" + backend.toml());
+
+  Client client(ringmaster.endpoint());
+  EXPECT_EQ(client.get("/").status, 200);
+  const Stopwatch watch;
+  EXPECT_TRUE(client.is_ended());
+  EXPECT_GE(watch.elapsed(), milliseconds(400));
+  EXPECT_LT(watch.elapsed(), milliseconds(1500) + noise());
+}
+
+TEST(Timeout, AnIdleBackendConnectionIsClosed) {
+  Event closed;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.reply({});
+                    if (!conversation.next()) closed.set();
+                  }));
+  Ringmaster ringmaster("[upstream]\nidle_timeout = \"500ms\"\n" + backend.toml());
+
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_TRUE(closed.wait(milliseconds(2000) + noise()));
+}
+
+}  // namespace
+}  // namespace ringmaster::test

@@ -1,0 +1,81 @@
+// A real child process: started in a group of its own, its output kept in a file, signalled, waited
+// for with a deadline, and dead with all its descendants when the object goes, even if the test
+// crashes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/wait.h"
+
+namespace ringmaster::test {
+
+// A directory for one object's files, removed with them.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  std::string path(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+// How a process ended.
+struct Exit {
+  int code = -1;   // -1: by a signal
+  int signal = 0;  // 0: by itself
+  friend bool operator==(const Exit&, const Exit&) = default;
+};
+void PrintTo(const Exit& exit, std::ostream* out);
+
+class Process {
+ public:
+  // `environment`: NAME=value, added to the test's own. Throws std::system_error.
+  explicit Process(std::vector<std::string> argv, std::vector<std::string> environment = {});
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  // Kills the whole group and reaps it, orphans too.
+  ~Process();
+
+  pid_t pid() const { return pid_; }
+  void signal(int number) const;
+  // Nothing if it still runs after `patience`.
+  std::optional<Exit> wait_exit(milliseconds patience = kPatience);
+  // Direct children that are alive (zombies are not).
+  std::vector<pid_t> children() const;
+  // True once no process of the group is left.
+  bool is_group_gone();
+
+  std::string output() const;  // stdout
+  std::string log() const;     // stderr
+
+ private:
+  void start(std::vector<std::string>& argv, std::vector<std::string>& environment);
+  void reap_orphans();
+
+  TempDir dir_;
+  pid_t pid_ = -1;
+  std::optional<Exit> exit_;
+};
+
+// Runs a command to its end. An exit code of -1 if it did not come to one.
+struct Finished {
+  Exit exit;
+  std::string output;
+  std::string log;
+};
+Finished run(std::vector<std::string> argv, std::vector<std::string> environment = {});
+
+bool is_alive(pid_t pid);
+// Resident memory of a process, in bytes; 0 if it is gone.
+std::size_t resident_bytes(pid_t pid);
+std::string read_whole_file(const std::string& path);
+void write_whole_file(const std::string& path, const std::string& text);
+
+}  // namespace ringmaster::test

@@ -1,0 +1,190 @@
+#include "tests/support/ringmaster.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/support/backend.h"
+
+namespace ringmaster::test {
+namespace {
+
+// Adds `line` to a table that is opened anew if `config` has none of that name.
+void add_key(std::string& config, const std::string& table, const std::string& key,
+             const std::string& value) {
+  const std::string header = "[" + table + "]\n";
+  const std::string line = key + " = \"" + value + "\"\n";
+  std::size_t at = config.starts_with(header) ? 0 : config.find("\n" + header);
+  if (at == std::string::npos) {
+    config = header + line + "\n" + config;
+    return;
+  }
+  if (config[at] == '\n') ++at;
+  const std::size_t begin = at + header.size();
+  const std::string body = config.substr(begin, config.find("\n[", begin) - begin);
+  const bool has_key =
+      body.starts_with(key + " =") || body.find("\n" + key + " =") != std::string::npos;
+  if (!has_key) config.insert(begin, line);
+}
+
+Endpoint parse_endpoint(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) throw std::runtime_error("no port in the log: " + text);
+  return {text.substr(0, colon), static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1)))};
+}
+
+// Every "<words> ADDRESS:PORT" in complete lines of the log.
+std::vector<Endpoint> announced(const std::string& log, const std::string& words) {
+  std::vector<Endpoint> found;
+  for (std::size_t at = 0; (at = log.find(words, at)) != std::string::npos;) {
+    at += words.size();
+    const std::size_t end = log.find_first_of(" ,;\n", at);
+    if (end == std::string::npos) break;
+    found.push_back(parse_endpoint(log.substr(at, end - at)));
+  }
+  return found;
+}
+
+std::string write_config(const TempDir& dir, const std::string& config) {
+  const std::string path = dir.path("ringmaster.toml");
+  write_whole_file(path, complete_config(config));
+  return path;
+}
+
+// `{b="y",a="x"}` with its labels in order. No label value of ours holds a comma or a quote.
+std::string sorted_labels(const std::string& labels) {
+  std::vector<std::string> each;
+  std::istringstream parts(labels.substr(1, labels.size() - 2));
+  for (std::string part; std::getline(parts, part, ',');) each.push_back(part);
+  std::sort(each.begin(), each.end());
+  std::string joined;
+  for (const std::string& part : each) joined += (joined.empty() ? "" : ",") + part;
+  return joined.empty() ? "" : "{" + joined + "}";
+}
+
+double to_value(const std::string& text) {
+  std::size_t used = 0;
+  const double value = std::stod(text, &used);  // knows +Inf and NaN
+  if (used != text.size()) throw std::runtime_error("not a value: " + text);
+  return value;
+}
+
+}  // namespace
+
+Metrics::Metrics(std::string text) : text_(std::move(text)) {
+  std::istringstream lines(text_);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const std::size_t space = line.rfind(' ');
+    if (space == std::string::npos) throw std::runtime_error("not a sample: " + line);
+    std::string series = line.substr(0, space);
+    const std::size_t brace = series.find('{');
+    if (brace != std::string::npos) {
+      series = series.substr(0, brace) + sorted_labels(series.substr(brace));
+    }
+    if (!values_.emplace(series, to_value(line.substr(space + 1))).second) {
+      throw std::runtime_error("given twice: " + line);
+    }
+  }
+}
+
+double Metrics::get(const std::string& series) const {
+  const auto at = values_.find(series);
+  return at == values_.end() ? 0 : at->second;
+}
+
+double Metrics::sum(std::string_view name, const std::vector<std::string>& labels) const {
+  double total = 0;
+  for (const auto& [series, value] : values_) {
+    if (series.substr(0, series.find('{')) != name) continue;
+    const bool matches = std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
+      return series.find("{" + label) != std::string::npos ||
+             series.find("," + label) != std::string::npos;
+    });
+    if (matches) total += value;
+  }
+  return total;
+}
+
+std::string ringmaster_binary() {
+  const char* path = std::getenv("RINGMASTER_BINARY");
+  return path != nullptr ? path : RINGMASTER_BINARY;
+}
+
+std::string complete_config(const std::string& config) {
+  std::string text = config;
+  const std::string any_port = own_loopback() + ":0";
+  add_key(text, "server", "listen", any_port);
+  add_key(text, "admin", "listen", any_port);
+  add_key(text, "health", "path", std::string(kProbePath));
+  return text;
+}
+
+Ringmaster::Ringmaster(const std::string& config, StartOptions options)
+    : process_({ringmaster_binary(), "-c", write_config(dir_, config)},
+               std::move(options.environment)) {
+  wait_until_listening();
+  if (!options.wait_until_ready) return;
+  const bool ready = wait_until([this] {
+    try {
+      return ready_status() == 200;
+    } catch (const StreamError&) {
+      return false;
+    }
+  });
+  if (!ready) throw std::runtime_error("ringmaster is never ready; its log:\n" + process_.log());
+}
+
+void Ringmaster::wait_until_listening() {
+  const bool found = wait_until([this] {
+    const std::string log = process_.log();
+    const auto admin = announced(log, "admin on ");
+    listeners_ = announced(log, "listening on ");
+    if (!admin.empty()) admin_ = admin.front();
+    return (!admin.empty() && !listeners_.empty()) || process_.wait_exit(milliseconds(0));
+  });
+  if (!found || listeners_.empty() || admin_.port == 0) {
+    throw std::runtime_error("ringmaster does not listen; its log:\n" + process_.log());
+  }
+}
+
+Ringmaster::~Ringmaster() {
+  const std::string log = process_.log();
+  for (const char* report : {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:"}) {
+    if (log.find(report) != std::string::npos) ADD_FAILURE() << "a sanitizer complains";
+  }
+  if (::testing::Test::HasFailure()) std::cerr << "---- ringmaster's log:\n" << log << "----\n";
+}
+
+Metrics Ringmaster::metrics() const {
+  return Metrics(get(admin_, "/metrics").body);
+}
+
+nlohmann::json Ringmaster::status() const {
+  return nlohmann::json::parse(get(admin_, "/status").body);
+}
+
+std::string Ringmaster::backend_state(const std::string& name) const {
+  const nlohmann::json status = this->status();
+  for (const auto& backend : status.at("backends")) {
+    if (backend.at("name") == name) return backend.at("state");
+  }
+  return "";
+}
+
+bool Ringmaster::wait_for_state(const std::string& backend, const std::string& state,
+                                milliseconds patience) const {
+  return wait_until([&] { return backend_state(backend) == state; }, patience);
+}
+
+Exit Ringmaster::stop(int signal_number, milliseconds patience) {
+  process_.signal(signal_number);
+  return process_.wait_exit(patience).value_or(Exit{});
+}
+
+}  // namespace ringmaster::test

@@ -1,0 +1,79 @@
+// The product as its operator sees it: the real binary with a TOML config, its ports, its metrics,
+// its status, its processes. The config stands in the test; what every test would repeat is added
+// here.
+#pragma once
+
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/client.h"
+#include "tests/support/process.h"
+
+namespace ringmaster::test {
+
+// Prometheus samples: `name` or `name{a="x",b="y"}`, labels in alphabetical order, to their value.
+class Metrics {
+ public:
+  // Throws std::runtime_error for a line that is not of the text format, or a series given twice.
+  explicit Metrics(std::string text);
+
+  bool has(const std::string& series) const { return values_.count(series) > 0; }
+  // 0 where there is no such series.
+  double get(const std::string& series) const;
+  // The sum over all series of that name whose labels include all of `labels` (`a="x"` each).
+  double sum(std::string_view name, const std::vector<std::string>& labels = {}) const;
+  const std::map<std::string, double>& all() const { return values_; }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  std::map<std::string, double> values_;
+};
+
+struct StartOptions {
+  std::vector<std::string> environment;
+  bool wait_until_ready = true;  // /readyz says 200; else only until it listens
+};
+
+class Ringmaster {
+ public:
+  // `config` is TOML. Where it does not set them itself, this adds: a listener and an admin
+  // listener on ports that the kernel chooses, and health.path = kProbePath.
+  explicit Ringmaster(const std::string& config, StartOptions options = {});
+  // Prints the log if the test has failed; a sanitizer's report in it fails the test.
+  ~Ringmaster();
+
+  const Endpoint& endpoint(std::size_t listener = 0) const { return listeners_.at(listener); }
+  const Endpoint& admin() const { return admin_; }
+  Process& process() { return process_; }
+  std::vector<pid_t> workers() const { return process_.children(); }
+
+  Metrics metrics() const;
+  nlohmann::json status() const;
+  // "up", "down", … as /status has it; empty if there is no such backend.
+  std::string backend_state(const std::string& name) const;
+  int ready_status() const { return get(admin_, "/readyz").status; }
+  // Waits until /status says so; false if it never does.
+  bool wait_for_state(const std::string& backend, const std::string& state,
+                      milliseconds patience = kPatience) const;
+
+  // Sends the signal and waits for the end; an Exit of all -1 if it does not come.
+  Exit stop(int signal_number, milliseconds patience = kPatience);
+
+ private:
+  void wait_until_listening();
+
+  TempDir dir_;
+  Process process_;
+  std::vector<Endpoint> listeners_;
+  Endpoint admin_;
+};
+
+// The binary under test, and the config as Ringmaster() would complete it.
+std::string ringmaster_binary();
+std::string complete_config(const std::string& config);
+
+}  // namespace ringmaster::test

@@ -1,0 +1,118 @@
+// What time-outs promise: never early, late by no more than a tick or two, and free to be moved.
+#include "worker/io/timer_wheel.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "shared/base/event_loop.h"
+
+namespace ringmaster {
+namespace {
+
+class Alarm final : public Timer::Owner {
+ public:
+  Alarm(EventLoop& loop, TimerWheel& wheel) : loop_(loop), timer(wheel, *this) {}
+  void on_timeout() override { fired_at.push_back(uv_now(loop_.get())); }
+
+ private:
+  EventLoop& loop_;
+
+ public:
+  Timer timer;
+  std::vector<std::uint64_t> fired_at;
+};
+
+struct Fixture {
+  EventLoop loop;
+  TimerWheel wheel{loop.get()};
+
+  void run_until(std::uint64_t time) {
+    while (uv_now(loop.get()) < time && uv_run(loop.get(), UV_RUN_ONCE) != 0) {
+    }
+  }
+};
+
+TEST(TimerWheel, FiresOnceNeverEarly) {
+  Fixture f;
+  Alarm alarm(f.loop, f.wheel);
+  const std::uint64_t start = uv_now(f.loop.get());
+  alarm.timer.arm(50);
+  f.run_until(start + 300);
+  ASSERT_EQ(alarm.fired_at.size(), 1u);
+  EXPECT_GE(alarm.fired_at[0], start + 50);
+}
+
+TEST(TimerWheel, ADeadlineMayMoveEitherWay) {
+  Fixture f;
+  Alarm later(f.loop, f.wheel);
+  Alarm sooner(f.loop, f.wheel);
+  Alarm keeper(f.loop, f.wheel);  // keeps the wheel turning
+  keeper.timer.arm(2'000);
+  const std::uint64_t start = uv_now(f.loop.get());
+  later.timer.arm(40);
+  later.timer.arm(300);
+  sooner.timer.arm(60'000);
+  sooner.timer.arm(40);
+  f.run_until(start + 250);
+  EXPECT_TRUE(later.fired_at.empty());
+  EXPECT_EQ(sooner.fired_at.size(), 1u);
+  f.run_until(start + 700);
+  ASSERT_EQ(later.fired_at.size(), 1u);
+  EXPECT_GE(later.fired_at[0], start + 300);
+}
+
+TEST(TimerWheel, WhatIsDisarmedOrDestroyedStaysSilent) {
+  Fixture f;
+  Alarm keeper(f.loop, f.wheel);
+  Alarm disarmed(f.loop, f.wheel);
+  auto destroyed = std::make_unique<Alarm>(f.loop, f.wheel);
+  const std::uint64_t start = uv_now(f.loop.get());
+  keeper.timer.arm(200);
+  disarmed.timer.arm(20);
+  disarmed.timer.disarm();
+  destroyed->timer.arm(20);
+  destroyed.reset();
+  f.run_until(start + 400);
+  EXPECT_EQ(keeper.fired_at.size(), 1u);
+  EXPECT_TRUE(disarmed.fired_at.empty());
+}
+
+// The hardest case for a list that is being walked.
+class Killer final : public Timer::Owner {
+ public:
+  Killer(TimerWheel& wheel, std::unique_ptr<Alarm>& victim)
+      : timer(wheel, *this), victim_(victim) {}
+  void on_timeout() override { victim_.reset(); }
+  Timer timer;
+
+ private:
+  std::unique_ptr<Alarm>& victim_;
+};
+
+TEST(TimerWheel, ATimeOutMayEndOthersOfTheSameMoment) {
+  Fixture f;
+  auto victim = std::make_unique<Alarm>(f.loop, f.wheel);
+  Alarm bystander(f.loop, f.wheel);
+  Killer killer(f.wheel, victim);
+  const std::uint64_t start = uv_now(f.loop.get());
+  bystander.timer.arm(40);
+  victim->timer.arm(40);
+  killer.timer.arm(40);  // linked last, so first to fire
+  f.run_until(start + 300);
+  EXPECT_EQ(victim, nullptr);
+  EXPECT_EQ(bystander.fired_at.size(), 1u);
+}
+
+TEST(TimerWheel, LongTimesTakeMoreThanOneTurn) {
+  Fixture f;
+  Alarm alarm(f.loop, f.wheel);
+  alarm.timer.arm(3'600'000);
+  const std::uint64_t start = uv_now(f.loop.get());
+  f.run_until(start + 150);
+  EXPECT_TRUE(alarm.fired_at.empty());
+}
+
+}  // namespace
+}  // namespace ringmaster
