@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Ringmaster beside nginx, HAProxy, h2o and a blind TCP relay: what each costs. Run by ./dev bench.
+
+Every balancer is pinned to one core and its clients and origins to another; rounds are interleaved
+(A B C, then B C A, ...), so that what else the machine does falls on all alike; figures are medians,
+with the least and the greatest beside them. Only ratios within one run mean anything.
+"""
+
+import argparse
+import contextlib
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import process_tree
+from balancers import BALANCER_CPU, BENCH_CPU, PROGRAMS, Balancer, Origins, installed, pinned
+
+BALANCERS = ["relay", "ringmaster", "nginx", "haproxy", "h2o"]
+
+
+class Load:
+    """The load client at work."""
+
+    def __init__(self, balancer, mode, *arguments):
+        self._process = subprocess.Popen(
+            pinned([BENCH_CPU], [PROGRAMS / "bench_load", balancer.port, mode, *arguments]),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def wait_until_measuring(self):
+        line = self._process.stdout.readline()
+        if line != "measuring\n":
+            raise SystemExit("the load client failed")
+
+    def result(self):
+        line = self._process.stdout.readline()
+        self.stop()
+        if not line:
+            raise SystemExit("the load client failed")
+        return json.loads(line)
+
+    def stop(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(balancer, mode, *arguments):
+    """One run of the load client; its figures, and what the balancer used meanwhile."""
+    load = Load(balancer, mode, *arguments)
+    load.wait_until_measuring()
+    before = process_tree.cpu_seconds(balancer.pid)
+    result = load.result()
+    result["cpu"] = process_tree.cpu_seconds(balancer.pid) - before
+    result["busy"] = result["cpu"] / result["seconds"]
+    return result
+
+
+class Table:
+    """Figures of several rounds, a row a balancer."""
+
+    def __init__(self, title, columns):
+        self._title = title
+        self._columns = columns
+        self._rows = {}
+
+    def add(self, name, figures):
+        for column, figure in zip(self._columns, figures):
+            self._rows.setdefault(name, {}).setdefault(column, []).append(figure)
+
+    def show(self):
+        print(f"\n## {self._title}\n")
+        print("| | " + " | ".join(self._columns) + " | over the best |")
+        print("| --- " * (len(self._columns) + 2) + "|")
+        first = {name: statistics.median(row[self._columns[0]]) for name, row in self._rows.items()}
+        rivals = [value for name, value in first.items() if name not in ("relay", "ringmaster")]
+        for name, row in self._rows.items():
+            cells = [self._cell(row[column]) for column in self._columns]
+            ratio = f"{first[name] / min(rivals):.2f}" if rivals else "-"
+            print(f"| {name} | " + " | ".join(cells) + f" | {ratio} |")
+        sys.stdout.flush()
+
+    @staticmethod
+    def _cell(figures):
+        def text(value):
+            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+        if len(figures) == 1:
+            return text(figures[0])
+        return f"{text(statistics.median(figures))} ({text(min(figures))} to {text(max(figures))})"
+
+
+class Bench:
+    def __init__(self, names, rounds, seconds):
+        self.names = names
+        self.rounds = rounds
+        self.seconds = seconds
+        self.origins = Origins()
+
+    @contextlib.contextmanager
+    def running(self, **options):
+        """All balancers at once: those not under load cost nothing."""
+        with contextlib.ExitStack() as stack:
+            balancers = []
+            for name in self.names:
+                balancer = Balancer(name, self.origins.ports, **options)
+                stack.callback(balancer.stop)
+                balancers.append(balancer)
+            yield balancers
+
+    def compare(self, title, columns, figures_of, rounds=None, **options):
+        """`figures_of(balancer)` for each, in interleaved rounds."""
+        table = Table(title, columns)
+        with self.running(**options) as balancers:
+            for i in range(rounds or self.rounds):
+                turn = i % len(balancers)
+                for balancer in balancers[turn:] + balancers[:turn]:
+                    figures = figures_of(balancer)
+                    if figures:
+                        table.add(balancer.name, figures)
+        table.show()
+
+    # ---- The comparisons ----
+
+    def small(self):
+        def figures(balancer):
+            r = measure(balancer, "closed", 64, 100, self.seconds)
+            return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"], r["busy"]
+        self.compare("Small answers, 64 keep-alive clients, one worker saturated",
+                     ["CPU µs/request", "requests/s", "share of the core"], figures)
+
+    def two_workers(self):
+        def figures(balancer):
+            r = measure(balancer, "closed", 64, 100, self.seconds)
+            return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
+        names, self.names = self.names, [name for name in self.names if name != "relay"]
+        self.compare("The same with two workers, the cores shared with clients and origins",
+                     ["CPU µs/request", "requests/s"], figures, workers=2,
+                     cpus=(BALANCER_CPU, BENCH_CPU))
+        self.names = names
+
+    def paced(self, rate=15000):
+        def figures(balancer):
+            r = measure(balancer, "open", 64, 100, self.seconds, rate)
+            return (r["p99_us"], r["p50_us"], r["p99.9_us"], r["cpu"] * 1e6 / r["requests"])
+        self.compare(f"Open loop at {rate:,} requests/s, latency from the due time",
+                     ["p99 µs", "p50 µs", "p99.9 µs", "CPU µs/request"], figures)
+
+    def connections(self):
+        def figures(balancer):
+            r = measure(balancer, "connect", 64, 100, self.seconds)
+            return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
+        names, self.names = self.names, [name for name in self.names if name != "relay"]
+        self.compare("A new connection for every request", ["CPU µs/request", "requests/s"], figures)
+        self.names = names
+
+    def bodies(self, size, label):
+        def figures(balancer):
+            r = measure(balancer, "closed", 32, size, self.seconds)
+            mib = r["requests"] * size / 2**20
+            return r["cpu"] * 1e6 / mib, mib / r["seconds"]
+        self.compare(f"Bodies of {label}, 32 keep-alive clients", ["CPU µs/MiB", "MiB/s"], figures,
+                     haproxy_buffer=65536)
+
+    def idle_memory(self, connections=10000):
+        """Each balancer by itself, freshly started: memory that was used once stays used."""
+        table = Table(f"{connections:,} idle keep-alive connections, PSS of all processes",
+                      ["KiB each", "MiB in all", "MiB before", "MiB after they closed"])
+        for name in self.names:
+            if name == "relay":
+                continue
+            balancer = Balancer(name, self.origins.ports)
+            before = process_tree.pss_kib(balancer.pid)
+            load = Load(balancer, "idle", connections)
+            load.wait_until_measuring()
+            idle = process_tree.pss_kib(balancer.pid)
+            load.stop()
+            measure(balancer, "closed", 1, 100, 0.5)  # time to see them go
+            after = process_tree.pss_kib(balancer.pid)
+            balancer.stop()
+            table.add(name, ((idle - before) / connections, idle / 1024, before / 1024, after / 1024))
+        table.show()
+
+    def syscalls(self):
+        print("\n## System calls a small keep-alive request, by name (strace -c)\n")
+        with self.running() as balancers:
+            for balancer in balancers:
+                with tempfile.NamedTemporaryFile("r") as out:
+                    pids = [f"-p{pid}" for pid in process_tree.pids(balancer.pid)]
+                    tracer = subprocess.Popen(["strace", "-c", "-f", "-o", out.name, *pids],
+                                              stderr=subprocess.PIPE, text=True)
+                    for _ in pids:
+                        tracer.stderr.readline()  # "attached"
+                    requests = measure(balancer, "closed", 64, 100, self.seconds)["total"]
+                    tracer.terminate()
+                    tracer.communicate()
+                    calls = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", out.read(), re.M)
+                counts = {name: int(count) / requests for count, name in calls if name != "total"}
+                shown = ", ".join(f"{name} {count:.2f}" for name, count in
+                                  sorted(counts.items(), key=lambda item: -item[1]) if count >= 0.01)
+                print(f"- {balancer.name}: {sum(counts.values()):.2f} in all: {shown}", flush=True)
+
+    def instructions(self, few=1000, many=5000):
+        """User instructions a request: callgrind, the difference of a long and a short script."""
+        table = Table("User instructions a small keep-alive request (callgrind)", ["instructions"])
+        for name in self.names:
+            table.add(name, [(self._counted(name, many) - self._counted(name, few)) / (many - few)])
+        table.show()
+
+    def _counted(self, name, requests):
+        with tempfile.TemporaryDirectory() as directory:
+            balancer = Balancer(name, self.origins.ports, wrapper=(
+                "valgrind", "-q", "--tool=callgrind", "--trace-children=yes",
+                f"--callgrind-out-file={directory}/%p"))
+            Load(balancer, "count", 16, 100, requests).result()
+            balancer.stop()
+            out = subprocess.run(f"cat {directory}/*", shell=True, capture_output=True, text=True).stdout
+            return sum(int(total) for total in re.findall(r"^(?:summary|totals): (\d+)", out, re.M)) / (
+                2 if re.search(r"^totals", out, re.M) and re.search(r"^summary", out, re.M) else 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the main comparisons only, in 90 seconds")
+    parser.add_argument("--only", action="append", metavar="NAME", help="these comparisons: %(choices)s",
+                        choices=["small", "two", "paced", "connect", "16k", "1m", "idle", "syscalls", "instructions"])
+    parser.add_argument("--balancers", help="comma-separated; default: " + ",".join(BALANCERS))
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=float, help="of each measurement")
+    options = parser.parse_args()
+    wanted = options.balancers.split(",") if options.balancers else BALANCERS
+    names = [name for name in wanted if installed(name)]
+    for name in sorted(set(wanted) - set(names)):
+        print(f"{name} is not installed: left out")
+    bench = Bench(names, options.rounds or (3 if options.quick else 7),
+                  options.seconds or (1.0 if options.quick else 2.0))
+    steps = {
+        "small": bench.small, "two": bench.two_workers, "paced": bench.paced, "connect": bench.connections,
+        "16k": lambda: bench.bodies(16 << 10, "16 KiB"), "1m": lambda: bench.bodies(1 << 20, "1 MiB"),
+        "idle": bench.idle_memory, "syscalls": bench.syscalls, "instructions": bench.instructions,
+    }
+    quick = ["small", "paced", "connect", "16k"]
+    try:
+        for step in options.only or (quick if options.quick else steps):
+            steps[step]()
+    finally:
+        bench.origins.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+// The bench's clients, all in one process. Prints "measuring" when the warm-up is over and one line
+// of JSON at the end; what the balancer's processes used in between is the runner's to read.
+//
+//   bench_load PORT closed  CONNECTIONS SIZE SECONDS         the next request as soon as one is
+//   answered bench_load PORT open    CONNECTIONS SIZE SECONDS RATE    RATE requests a second,
+//   whatever comes back bench_load PORT connect CONNECTIONS SIZE SECONDS         a new connection
+//   for every request bench_load PORT count   CONNECTIONS SIZE REQUESTS        as closed, so many
+//   requests, no warm-up bench_load PORT idle    CONNECTIONS                      one request each,
+//   then silence until stdin ends
+//
+// Latency in open mode is taken from when a request was due, not from when it could be sent: a
+// balancer that stalls is not spared the requests that it kept from being sent.
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "tests/bench/net.h"
+
+namespace ringmaster::bench {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kWarmUp = kSecond / 2;
+constexpr std::size_t kTargets = 1024;  // different ones, so that the hash spreads them
+
+std::uint64_t now_ns() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
+}
+
+enum class Mode { kClosed, kOpen, kConnect, kCount, kIdle };
+
+struct Job {
+  std::uint16_t port;
+  Mode mode;
+  std::size_t connections;
+  std::size_t size = 0;
+  double amount = 0;  // seconds, or requests
+  double rate = 0;
+};
+
+struct Connection {
+  int fd = -1;
+  bool busy = false;
+  bool connecting = false;
+  std::uint64_t due_ns = 0;
+  std::uint64_t body_left = 0;
+};
+
+class Load {
+ public:
+  explicit Load(const Job& job) : job_(job), connections_(job.connections), bulk_(256 * 1024) {
+    const char* const connection = job.mode == Mode::kConnect ? "Connection: close\r\n" : "";
+    for (std::size_t i = 0; i < kTargets; ++i) {
+      requests_.push_back("GET /" + std::to_string(job.size) + "/item/" + std::to_string(i) +
+                          "?user=42 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench/1.0\r\n" +
+                          "Accept: */*\r\n" + connection + "\r\n");
+    }
+  }
+
+  void run() {
+    for (Connection& c : connections_) open(c);
+    while (opening_ != 0) turn(-1);
+    start_ns_ = now_ns();
+    measure_ns_ = start_ns_ + (job_.mode == Mode::kCount ? 0 : kWarmUp);
+    switch (job_.mode) {
+      case Mode::kIdle:
+        return stay_idle();
+      case Mode::kOpen:
+        return run_open();
+      default:
+        return run_closed();
+    }
+  }
+
+ private:
+  // ---- One connection ----
+  void open(Connection& c) {
+    c.fd = connect_to(job_.port);
+    c.connecting = true;
+    ++opening_;
+    epoll_.add(c.fd, &c, EPOLLOUT);
+    // Bounded by what a listener's queue takes at once.
+    while (job_.mode != Mode::kConnect && opening_ > 256) turn(-1);
+  }
+
+  void on_connected(Connection& c) {
+    c.connecting = false;
+    --opening_;
+    epoll_.modify(c.fd, &c, EPOLLIN);
+    if (job_.mode == Mode::kConnect && start_ns_ != 0) return send(c, now_ns());
+    if (job_.mode == Mode::kOpen) free_.push_back(&c);
+  }
+
+  void send(Connection& c, std::uint64_t due_ns) {
+    const std::string& request = requests_[next_target_++ % kTargets];
+    c.busy = true;
+    c.due_ns = due_ns;
+    const ssize_t n = ::send(c.fd, request.data(), request.size(), MSG_NOSIGNAL);
+    if (n != static_cast<ssize_t>(request.size())) die("send");
+  }
+
+  // False: the connection has ended.
+  bool read(Connection& c) {
+    const ssize_t n = ::recv(c.fd, bulk_.data(), bulk_.size(), 0);
+    if (n < 0 && errno == EAGAIN) return true;
+    if (n <= 0) return false;
+    if (c.body_left != 0) {
+      take_body(c, static_cast<std::size_t>(n));
+      return true;
+    }
+    const std::string_view bytes(bulk_.data(), static_cast<std::size_t>(n));
+    const std::size_t end = bytes.find("\r\n\r\n");
+    if (end == bytes.npos) die("a head came in pieces");
+    if (!bytes.starts_with("HTTP/1.1 200")) {
+      std::fwrite(bytes.data(), 1, end, stderr);
+      die("not a 200");
+    }
+    c.body_left = content_length(bytes.substr(0, end + 2));
+    take_body(c, bytes.size() - end - 4);
+    return true;
+  }
+
+  static std::uint64_t content_length(std::string_view head) {
+    for (const std::string_view name : {"\nContent-Length: ", "\ncontent-length: "}) {
+      const std::size_t at = head.find(name);
+      if (at != head.npos) return std::strtoull(head.data() + at + name.size(), nullptr, 10);
+    }
+    die("no Content-Length");
+  }
+
+  void take_body(Connection& c, std::size_t n) {
+    if (n > c.body_left) die("more than the body");
+    c.body_left -= n;
+    if (c.body_left == 0) on_answered(c);
+  }
+
+  void on_answered(Connection& c) {
+    c.busy = false;
+    ++answered_;
+    if (job_.mode == Mode::kClosed) {
+      send(c, 0);
+    } else if (job_.mode == Mode::kCount && next_target_ < static_cast<std::size_t>(job_.amount)) {
+      send(c, 0);
+    } else if (job_.mode == Mode::kOpen) {
+      if (c.due_ns >= measure_ns_) latencies_.push_back(now_ns() - c.due_ns);
+      free_.push_back(&c);
+    }
+    // In connect mode it is for the balancer to close.
+  }
+
+  void turn(std::int64_t wait_ns) {
+    for (const epoll_event& event : epoll_.wait(wait_ns)) {
+      Connection& c = *static_cast<Connection*>(event.data.ptr);
+      if (c.connecting) {
+        if ((event.events & (EPOLLERR | EPOLLHUP)) != 0) die("connection refused");
+        on_connected(c);
+        continue;
+      }
+      if (read(c)) continue;
+      if (job_.mode != Mode::kConnect || c.busy) die("the balancer closed a connection");
+      ::close(c.fd);
+      open(c);
+    }
+  }
+
+  // ---- The modes ----
+  void run_closed() {
+    for (Connection& c : connections_) send(c, 0);
+    if (job_.mode == Mode::kCount) {
+      while (answered_ < static_cast<std::uint64_t>(job_.amount)) turn(-1);
+      return report(start_ns_, 0);
+    }
+    while (now_ns() < measure_ns_) turn(kSecond / 10);
+    const std::uint64_t before = announce();
+    const std::uint64_t begin = now_ns();
+    const std::uint64_t end =
+        begin + static_cast<std::uint64_t>(job_.amount * static_cast<double>(kSecond));
+    while (now_ns() < end) turn(kSecond / 10);
+    report(begin, before);
+  }
+
+  void run_open() {
+    ::prctl(PR_SET_TIMERSLACK, 1);
+    const double gap = static_cast<double>(kSecond) / job_.rate;
+    const std::uint64_t end =
+        measure_ns_ + static_cast<std::uint64_t>(job_.amount * static_cast<double>(kSecond));
+    std::deque<std::uint64_t> waiting;  // due, but no connection is free
+    std::uint64_t scheduled = 0;
+    std::uint64_t before = 0;
+    std::uint64_t begin = 0;
+    latencies_.reserve(static_cast<std::size_t>(job_.amount * job_.rate * 2));
+    for (std::uint64_t now = now_ns(); now < end; now = now_ns()) {
+      if (begin == 0 && now >= measure_ns_) {
+        before = announce();
+        begin = now;
+      }
+      const auto due = [&] {
+        return start_ns_ + static_cast<std::uint64_t>(static_cast<double>(scheduled) * gap);
+      };
+      for (; due() <= now; ++scheduled) waiting.push_back(due());
+      while (!waiting.empty() && !free_.empty()) {
+        send(*free_.back(), waiting.front());
+        free_.pop_back();
+        waiting.pop_front();
+      }
+      turn(std::max<std::int64_t>(0, static_cast<std::int64_t>(due() - now)));
+    }
+    report(begin, before);
+  }
+
+  void stay_idle() {
+    for (Connection& c : connections_) {
+      const std::uint64_t before = answered_;
+      send(c, 0);
+      while (answered_ == before) turn(-1);
+    }
+    announce();
+    while (std::getchar() != EOF) continue;
+  }
+
+  std::uint64_t announce() {
+    std::puts("measuring");
+    std::fflush(stdout);
+    return answered_;
+  }
+
+  void report(std::uint64_t begin_ns, std::uint64_t answered_before) {
+    const double seconds = static_cast<double>(now_ns() - begin_ns) / static_cast<double>(kSecond);
+    std::printf("{\"requests\": %" PRIu64 ", \"total\": %" PRIu64 ", \"seconds\": %.6f",
+                answered_ - answered_before, answered_, seconds);
+    std::sort(latencies_.begin(), latencies_.end());
+    const auto quantile = [this](double q) {
+      const double at = q * static_cast<double>(latencies_.size() - 1);
+      return static_cast<double>(latencies_[static_cast<std::size_t>(at)]) / 1000;
+    };
+    if (!latencies_.empty()) {
+      std::printf(", \"p50_us\": %.1f, \"p99_us\": %.1f, \"p99.9_us\": %.1f", quantile(0.5),
+                  quantile(0.99), quantile(0.999));
+    }
+    std::puts("}");
+  }
+
+  const Job job_;
+  Epoll epoll_;
+  std::vector<Connection> connections_;
+  std::vector<Connection*> free_;
+  std::vector<std::string> requests_;
+  std::vector<char> bulk_;
+  std::vector<std::uint64_t> latencies_;
+  std::size_t next_target_ = 0;
+  std::size_t opening_ = 0;
+  std::uint64_t answered_ = 0;
+  std::uint64_t start_ns_ = 0;
+  std::uint64_t measure_ns_ = 0;
+};
+
+Mode mode_of(std::string_view name) {
+  if (name == "closed") return Mode::kClosed;
+  if (name == "open") return Mode::kOpen;
+  if (name == "connect") return Mode::kConnect;
+  if (name == "count") return Mode::kCount;
+  if (name == "idle") return Mode::kIdle;
+  die("mode");
+}
+
+}  // namespace
+}  // namespace ringmaster::bench
+
+int main(int argc, char** argv) {
+  using namespace ringmaster::bench;
+  if (argc < 4) return 2;
+  allow_many_files();
+  Job job{.port = port_of(argv[1]),
+          .mode = mode_of(argv[2]),
+          .connections = std::strtoul(argv[3], nullptr, 10)};
+  if (argc > 4) job.size = std::strtoul(argv[4], nullptr, 10);
+  if (argc > 5) job.amount = std::strtod(argv[5], nullptr);
+  if (argc > 6) job.rate = std::strtod(argv[6], nullptr);
+  Load(job).run();
+}
