@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <regex.h>
 
+#include <sstream>
+
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
 
@@ -46,6 +48,23 @@ TEST(CommandLine, TellsItsUsage) {
   for (const char* option : {"--check", "--demo", "--version", "-c"}) {
     EXPECT_NE(finished.output.find(option), std::string::npos) << option;
   }
+}
+
+// Every option of --help, and every order of ctl where there is one.
+TEST(CommandLine, IsExplainedInTheManual) {
+  const std::string page = read_whole_file(RINGMASTER_SOURCE_DIR "/packaging/man/ringmaster.8");
+  std::istringstream help(ringmaster({"--help"}).output + ringmaster({"ctl", "--help"}).output);
+  int options = 0;
+  for (std::string line; std::getline(help, line);) {
+    std::istringstream words(line);
+    std::string word;
+    if (!line.starts_with("  -") || !(words >> word)) continue;
+    if (word.ends_with(',')) word.pop_back();  // "-c,--config" is found by its short form
+    const std::string flag = word.substr(1, word.find(',') - 1);
+    EXPECT_NE(page.find("Fl " + flag), page.npos) << line;
+    ++options;
+  }
+  EXPECT_GE(options, 5);
 }
 
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {
