@@ -56,6 +56,14 @@ KINDS = {
 }
 
 
+def add_build(binary):
+    """Another build of Ringmaster, to compare with; returns its name."""
+    name = pathlib.Path(binary).name
+    config, _, backend = KINDS["ringmaster"]
+    KINDS[name] = (config, lambda d, p, b: [pathlib.Path(binary).resolve(), "-c", d / "config"], backend)
+    return name
+
+
 def installed(name):
     return name in ("relay", "ringmaster") or shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
 

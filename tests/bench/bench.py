@@ -9,6 +9,7 @@ with the least and the greatest beside them. Only ratios within one run mean any
 import argparse
 import contextlib
 import json
+import operator
 import re
 import statistics
 import subprocess
@@ -16,9 +17,10 @@ import sys
 import tempfile
 
 import process_tree
-from balancers import BALANCER_CPU, BENCH_CPU, PROGRAMS, Balancer, Origins, installed, pinned
+from balancers import BALANCER_CPU, BENCH_CPU, PROGRAMS, Balancer, Origins, add_build, installed, pinned
 
-BALANCERS = ["relay", "ringmaster", "nginx", "haproxy", "h2o"]
+RIVALS = ["nginx", "haproxy", "h2o"]
+BALANCERS = ["relay", "ringmaster", *RIVALS]
 
 
 class Load:
@@ -73,11 +75,13 @@ class Table:
         print(f"\n## {self._title}\n")
         print("| | " + " | ".join(self._columns) + " | over the best |")
         print("| --- " * (len(self._columns) + 2) + "|")
-        first = {name: statistics.median(row[self._columns[0]]) for name, row in self._rows.items()}
-        rivals = [value for name, value in first.items() if name not in ("relay", "ringmaster")]
+        first = {name: row[self._columns[0]] for name, row in self._rows.items()}
+        rivals = [figures for name, figures in first.items() if name in RIVALS]
+        best = min(rivals, key=statistics.median, default=None)
         for name, row in self._rows.items():
             cells = [self._cell(row[column]) for column in self._columns]
-            ratio = f"{first[name] / min(rivals):.2f}" if rivals else "-"
+            # Round by round: those of one round had the same weather.
+            ratio = f"{statistics.median(map(operator.truediv, first[name], best)):.2f}" if best else "-"
             print(f"| {name} | " + " | ".join(cells) + f" | {ratio} |")
         sys.stdout.flush()
 
@@ -225,6 +229,8 @@ def main():
     parser.add_argument("--only", action="append", metavar="NAME", help="these comparisons: %(choices)s",
                         choices=["small", "two", "paced", "connect", "16k", "1m", "idle", "syscalls", "instructions"])
     parser.add_argument("--balancers", help="comma-separated; default: " + ",".join(BALANCERS))
+    parser.add_argument("--against", metavar="BINARY", action="append", default=[],
+                        help="another build of Ringmaster")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
     options = parser.parse_args()
@@ -232,8 +238,9 @@ def main():
     names = [name for name in wanted if installed(name)]
     for name in sorted(set(wanted) - set(names)):
         print(f"{name} is not installed: left out")
-    bench = Bench(names, options.rounds or (3 if options.quick else 7),
-                  options.seconds or (1.0 if options.quick else 2.0))
+    names += [add_build(binary) for binary in options.against]
+    bench = Bench(names, options.rounds or (5 if options.quick else 9),
+                  options.seconds or (0.5 if options.quick else 1.0))
     steps = {
         "small": bench.small, "two": bench.two_workers, "paced": bench.paced, "connect": bench.connections,
         "16k": lambda: bench.bodies(16 << 10, "16 KiB"), "1m": lambda: bench.bodies(1 << 20, "1 MiB"),

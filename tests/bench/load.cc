@@ -26,7 +26,7 @@ namespace ringmaster::bench {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kWarmUp = kSecond / 2;
+constexpr std::uint64_t kWarmUp = kSecond / 5;
 constexpr std::size_t kTargets = 1024;  // different ones, so that the hash spreads them
 
 std::uint64_t now_ns() {
