@@ -59,10 +59,7 @@ void ClientConnection::serve() {
           all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this), peer_);
       timer_.arm(ms(all_.context().config.server.header_timeout));
     }
-    Exchange* const exchange = exchange_;
-    const bool had_head = exchange->has_complete_head();
-    exchange->on_client_data();
-    if (exchange_ == exchange && !had_head && exchange->has_complete_head()) timer_.disarm();
+    exchange_->on_client_data();
     if (exchange_ != nullptr) break;
   }
   serving_ = false;
@@ -147,7 +144,8 @@ void ClientConnection::linger() {
 void ClientConnection::on_timeout() {
   switch (state_) {
     case State::kBusy:
-      if (exchange_ != nullptr) exchange_->on_head_timeout();
+    case State::kTunnel:
+      if (exchange_ != nullptr) exchange_->on_timeout();
       return;
     case State::kIdle:
     case State::kLingering:

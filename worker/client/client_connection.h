@@ -45,6 +45,7 @@ class ClientConnection final : private TcpStream::Owner,
   void on_timeout() override;
 
   TcpStream& stream() override { return stream_; }
+  Timer& timer() override { return timer_; }
   Buffer& input() override { return *input_; }
   void use_bulk_input() override;
   void resume_reading() override;
@@ -65,7 +66,7 @@ class ClientConnection final : private TcpStream::Owner,
   ClientConnection* previous_ = nullptr;
   // Owned.
   TcpStream stream_;
-  Timer timer_;                   // head, keep-alive, grace or linger time
+  Timer timer_;                   // keep-alive, grace or linger time; while kBusy the exchange's
   BufferLease input_;             // null while idle
   Exchange* exchange_ = nullptr;  // from the proxy's pool; null but while kBusy or kTunnel
   const IpAddress peer_;

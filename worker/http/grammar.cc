@@ -25,33 +25,50 @@ bool starts_with_ignore_case(std::string_view text, std::string_view prefix) noe
 }
 
 bool is_token(std::string_view text) noexcept {
-  for (const char c : text) {
-    if (!is_char(c, kTokenChar)) return false;
-  }
-  return !text.empty();
+  bool all = !text.empty();
+  for (const char c : text) all &= is_char(c, kTokenChar);  // no branch: names are short, and valid
+  return all;
 }
 
-bool is_field_value(std::string_view text) noexcept {
+namespace {
+
+// Is any of the eight bytes below 0x20, or 0x7f?
+bool may_have_control(const char* bytes) noexcept {
   constexpr std::uint64_t kOnes = 0x0101010101010101u;
   constexpr std::uint64_t kHighs = kOnes * 0x80;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  // Eight bytes at a time: is any below 0x20, or 0x7f? Only then look closer: it may be a HTAB.
-  for (; end - at >= 8; at += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, at, sizeof word);
-    const std::uint64_t del = word ^ (kOnes * 0x7f);
-    const std::uint64_t low = (word - kOnes * 0x20) & ~word;
-    if (((low | ((del - kOnes) & ~del)) & kHighs) == 0) continue;
-    if (!std::all_of(at, at + 8, [](char c) { return is_char(c, kFieldChar); })) return false;
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  const std::uint64_t del = word ^ (kOnes * 0x7f);
+  const std::uint64_t low = (word - kOnes * 0x20) & ~word;
+  return ((low | ((del - kOnes) & ~del)) & kHighs) != 0;
+}
+
+bool all_field_chars(std::string_view text) noexcept {
+  bool all = true;
+  for (const char c : text) all &= is_char(c, kFieldChar);
+  return all;
+}
+
+}  // namespace
+
+// Eight bytes at a time, the last eight perhaps a second time; only where one looks odd (it may be
+// a HTAB) all are looked at by themselves.
+bool is_field_value(std::string_view text) noexcept {
+  constexpr std::size_t kWord = 8;
+  if (text.size() < kWord) return all_field_chars(text);
+  const char* const last = text.data() + text.size() - kWord;
+  for (const char* at = text.data(); at < last; at += kWord) {
+    if (may_have_control(at)) return all_field_chars(text);
   }
-  return std::all_of(at, end, [](char c) { return is_char(c, kFieldChar); });
+  return !may_have_control(last) || all_field_chars(text);
 }
 
 std::string_view trim_blanks(std::string_view text) noexcept {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
+  std::size_t begin = 0;
+  std::size_t end = text.size();
+  while (begin < end && is_blank(text[begin])) ++begin;
+  while (end > begin && is_blank(text[end - 1])) --end;
+  return text.substr(begin, end - begin);
 }
 
 bool next_member(std::string_view& rest, std::string_view& member) noexcept {

@@ -26,6 +26,7 @@ std::uint32_t skip(const char* bytes, std::uint32_t at, std::uint32_t end, CharC
   return at;
 }
 
+constexpr std::string_view kVersion11 = "HTTP/1.1\r\n";
 constexpr std::string_view kVersionEnd = "HTTP/0.0\r\n";  // as patterns for follows()
 constexpr std::string_view kStatusStart = "HTTP/1.0 000";
 
@@ -113,6 +114,11 @@ ParseStatus RequestParser::read_empty_line(const char* bytes, std::uint32_t end)
 ParseStatus RequestParser::read_version(const char* bytes, std::uint32_t end) noexcept {
   const char* const text = bytes + at_;
   const std::uint32_t size = end - at_;
+  if (size >= kVersion11.size() && std::memcmp(text, kVersion11.data(), kVersion11.size()) == 0) {
+    version_ = HttpVersion::k11;  // nearly always, and found in one comparison
+    at_ += static_cast<std::uint32_t>(kVersion11.size());
+    return ParseStatus::kComplete;
+  }
   if (!follows(text, size, kVersionEnd)) return fail(RejectReason::kBadRequest);
   if (size < kVersionEnd.size()) return ParseStatus::kIncomplete;
   const char major = text[5];

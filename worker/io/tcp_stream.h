@@ -74,7 +74,7 @@ class TcpStream {
   // Closes; on_closed() comes in a later callback. Both may be called more than once.
   void close() noexcept;
   bool is_closing() const noexcept { return closing_; }
-  int fd() const noexcept;
+  int fd() const noexcept { return fd_; }
 
  private:
   static void on_closed_callback(uv_handle_t* handle) noexcept;
@@ -84,6 +84,7 @@ class TcpStream {
   PendingWritePool& pending_pool_;
   // Owned by libuv between open/adopt and on_closed.
   uv_tcp_t handle_;
+  int fd_ = -1;
   bool reading_ = false;
   bool writing_ = false;
   bool closing_ = false;

@@ -16,30 +16,28 @@ void Timer::arm(std::uint64_t after_ms) noexcept {
   wheel_.link(*this);
 }
 
-void Timer::disarm() noexcept {
-  deadline_ms_ = 0;
+Timer::~Timer() {
   if (slot_tick_ != 0) wheel_.unlink(*this);
 }
 
-TimerWheel::TimerWheel(uv_loop_t* loop) : loop_(loop), clock_(new uv_timer_t) {
+TimerWheel::TimerWheel(uv_loop_t* loop)
+    : loop_(loop), clock_(new uv_timer_t), last_tick_(uv_now(loop) / kTickMs) {
   uv_timer_init(loop, clock_.get());
   clock_->data = this;
 }
 
 void TimerWheel::link(Timer& timer) noexcept {
-  if (linked_++ == 0) {
-    last_tick_ = uv_now(loop_) / kTickMs;
-    const auto tick = [](uv_timer_t* clock) noexcept {
-      if (auto* self = static_cast<TimerWheel*>(clock->data)) self->advance();
-    };
-    uv_timer_start(clock_.get(), tick, kTickMs, kTickMs);
-  }
-  timer.slot_tick_ = std::max(timer.deadline_ms_ / kTickMs + 1, last_tick_ + 1);
-  Timer*& first = slots_[timer.slot_tick_ % kSlots];
+  const std::uint64_t now_tick = uv_now(loop_) / kTickMs;
+  std::uint64_t tick = std::max(timer.deadline_ms_ / kTickMs, now_tick) + 1;
+  if (tick > now_tick + kFar) tick -= tick % kFarGrid;
+  timer.slot_tick_ = tick;
+  Timer*& first = slots_[tick % kSlots];
   timer.previous_ = nullptr;
   timer.next_ = first;
   if (first != nullptr) first->previous_ = &timer;
   first = &timer;
+  ++linked_;
+  if (tick < wake_tick_) wake_at(tick);
 }
 
 void TimerWheel::unlink(Timer& timer) noexcept {
@@ -51,7 +49,23 @@ void TimerWheel::unlink(Timer& timer) noexcept {
   }
   if (timer.next_ != nullptr) timer.next_->previous_ = timer.previous_;
   timer.slot_tick_ = 0;
-  if (--linked_ == 0) uv_timer_stop(clock_.get());
+  --linked_;
+}
+
+void TimerWheel::wake_at(std::uint64_t tick) noexcept {
+  wake_tick_ = tick;
+  const auto on_tick = [](uv_timer_t* clock) noexcept {
+    if (auto* self = static_cast<TimerWheel*>(clock->data)) self->advance();
+  };
+  uv_timer_start(clock_.get(), on_tick, tick * kTickMs - uv_now(loop_), 0);
+}
+
+void TimerWheel::wake_for_next() noexcept {
+  wake_tick_ = kNever;
+  if (linked_ == 0) return;
+  std::uint64_t tick = last_tick_ + 1;
+  while (slots_[tick % kSlots] == nullptr) ++tick;
+  wake_at(tick);
 }
 
 void TimerWheel::advance() noexcept {
@@ -63,6 +77,7 @@ void TimerWheel::advance() noexcept {
     last_tick_ = tick;
     run_slot(tick, now);
   }
+  wake_for_next();
 }
 
 void TimerWheel::run_slot(std::uint64_t tick, std::uint64_t now_ms) noexcept {

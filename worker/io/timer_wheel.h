@@ -1,6 +1,6 @@
-// One coarse wheel for all time-outs of a worker: arming and re-arming cost a few stores and no
-// system call, unlike a uv_timer_t a connection. Times are kept to within kTickMs, late and never
-// early.
+// One coarse wheel for all time-outs of a worker: arming, moving and disarming cost a store or two
+// and no system call, unlike a uv_timer_t a connection. Times are kept to within kTickMs, late and
+// never early. The loop is woken only for ticks that somebody may be waiting for.
 #pragma once
 
 #include <uv.h>
@@ -14,7 +14,9 @@ namespace ringmaster {
 
 class TimerWheel;
 
-// A time-out of its owner, who is told once. Disarms itself at destruction.
+// A time-out of its owner, who is told once. Disarms itself at destruction. Once linked in the
+// wheel it stays there while its deadline moves away or is taken back, and is put right when its
+// slot comes up: a connection that is busy touches the wheel's lists a few times a minute.
 class Timer {
  public:
   class Owner {
@@ -28,18 +30,18 @@ class Timer {
   Timer(TimerWheel& wheel, Owner& owner) noexcept : wheel_(wheel), owner_(owner) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
-  ~Timer() { disarm(); }
+  ~Timer();
 
   // Fires `after_ms` from the loop's present time on; replaces an earlier arming.
   void arm(std::uint64_t after_ms) noexcept;
-  void disarm() noexcept;
+  void disarm() noexcept { deadline_ms_ = 0; }
 
  private:
   friend class TimerWheel;
   // Borrowed: both outlive the timer.
   TimerWheel& wheel_;
   Owner& owner_;
-  // Links of the slot's list; linked_ lags behind when a deadline only moved away.
+  // Links of the slot's list.
   Timer* previous_ = nullptr;
   Timer* next_ = nullptr;
   std::uint64_t deadline_ms_ = 0;  // 0: disarmed
@@ -55,18 +57,26 @@ class TimerWheel {
  private:
   friend class Timer;
   static constexpr std::size_t kSlots = 512;
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};
+  // A deadline so many ticks ahead is looked at first at the last multiple of kFarGrid before it,
+  // together with others, and then linked anew: many idle connections wake the loop once a second.
+  static constexpr std::uint64_t kFar = 64;
+  static constexpr std::uint64_t kFarGrid = 32;
 
   void link(Timer& timer) noexcept;
   void unlink(Timer& timer) noexcept;
   void advance() noexcept;
   void run_slot(std::uint64_t tick, std::uint64_t now_ms) noexcept;
+  void wake_for_next() noexcept;
+  void wake_at(std::uint64_t tick) noexcept;
 
   uv_loop_t* loop_;  // borrowed: the worker's
   OwnedHandle<uv_timer_t> clock_;
   std::array<Timer*, kSlots> slots_{};
   Timer* resume_ =
       nullptr;  // next to look at while a slot runs; moved on when that one is unlinked
-  std::uint64_t last_tick_ = 0;
+  std::uint64_t last_tick_;           // all slots up to this tick have been run
+  std::uint64_t wake_tick_ = kNever;  // for which clock_ is set
   std::size_t linked_ = 0;
 };
 

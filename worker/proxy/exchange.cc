@@ -35,12 +35,7 @@ void Proxy::on_routes_changed() {
 }
 
 Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer) noexcept
-    : proxy_(proxy),
-      client_(client),
-      timer_(proxy.context.timers, *this),
-      peer_(peer),
-      client_ip_(peer),
-      started_ns_(monotonic_ns()) {}
+    : proxy_(proxy), client_(client), peer_(peer), client_ip_(peer), started_ns_(monotonic_ns()) {}
 
 Exchange::~Exchange() {
   unlink();
@@ -76,6 +71,7 @@ void Exchange::read_head() {
 void Exchange::begin() {
   body_at_ = client_.input().begin + head_.size;
   phase_ = Phase::kConnecting;
+  client_.timer().disarm();
   request_body_.start(head_.framing, head_.content_length, head_.framing);
   client_ip_ = proxy_.admission.client_of(head_, peer_);
   if (const std::uint32_t wait_s = proxy_.admission.refuse_for_s(client_ip_)) {
@@ -171,6 +167,8 @@ void Exchange::rewind_request() noexcept {
 
 void Exchange::on_timeout() {
   switch (phase_) {
+    case Phase::kHead:
+      return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
       if (!request_done_ && !request_broken_ && !upstream_->stream().is_writing()) {
         return refuse(RejectReason::kBodyTimeout);
@@ -220,7 +218,7 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
       return finish(ending_);
     case TcpStream::WriteStatus::kPending:
       phase_ = Phase::kFlushing;
-      return timer_.arm(ms(config().server.body_timeout));
+      return client_.timer().arm(ms(config().server.body_timeout));
     case TcpStream::WriteStatus::kFailed:
       return finish(Ending::kCut);
   }
@@ -296,8 +294,8 @@ void Exchange::on_client_written(int error) {
   upstream_->stream().start_reading();
   // What was received before goes first.
   if (phase_ == Phase::kRelaying || phase_ == Phase::kTunnel) {
-    timer_.arm(ms(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
-                                           : config().server.body_timeout));
+    client_.timer().arm(ms(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
+                                                    : config().server.body_timeout));
     if (upstream_->input() && !upstream_->input()->is_empty()) relay_response({}, nullptr);
   } else if (phase_ == Phase::kAwaiting && upstream_->input()) {
     read_response_head();
@@ -318,11 +316,11 @@ void Exchange::account() noexcept {
 void Exchange::finish(Ending ending) {
   if (ending == Ending::kKeepAlive && !request_body_.is_done()) {
     phase_ = Phase::kDiscarding;
-    timer_.arm(ms(config().server.body_timeout));
+    client_.timer().arm(ms(config().server.body_timeout));
     return discard_body();
   }
   phase_ = Phase::kDone;
-  timer_.disarm();
+  client_.timer().disarm();
   client_.input().begin = std::min(std::max(body_at_, client_.input().begin), client_.input().end);
   client_.on_exchange_done(ending);
 }

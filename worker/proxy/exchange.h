@@ -44,7 +44,7 @@ struct Proxy {
   Exchange* first_active = nullptr;  // list of those that have a backend
 };
 
-class Exchange final : private UpstreamConnection::User, private Timer::Owner {
+class Exchange final : private UpstreamConnection::User {
  public:
   // What becomes of the client's connection.
   enum class Ending : std::uint8_t {
@@ -56,6 +56,9 @@ class Exchange final : private UpstreamConnection::User, private Timer::Owner {
   class Client {
    public:
     virtual TcpStream& stream() = 0;
+    // Armed with header_timeout when the exchange begins, and the exchange's to arm from then on:
+    // its time-outs arrive at on_timeout().
+    virtual Timer& timer() = 0;
     virtual Buffer& input() = 0;        // begins with this request's first byte that is still kept
     virtual void use_bulk_input() = 0;  // a long body: swap the (used up) input for a bigger one
     virtual void resume_reading() = 0;  // there is room in input() again
@@ -79,8 +82,7 @@ class Exchange final : private UpstreamConnection::User, private Timer::Owner {
   void on_client_written(int error);
   // input() was moved to another address before the head was complete.
   void on_input_moved() noexcept { parser_.reset(); }
-  // The request head took too long.
-  void on_head_timeout() { refuse(RejectReason::kHeaderTimeout); }
+  void on_timeout();
   // Ends the request where it is, the client cut off.
   void cut(RejectReason reason);
 
@@ -106,7 +108,6 @@ class Exchange final : private UpstreamConnection::User, private Timer::Owner {
   void choose_backend();
   void use_backend(std::uint32_t upstream, bool pooled);
   void on_upstream_connected(int error) override;
-  void on_timeout() override;
   bool may_ask_again() const noexcept;
   void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
   void retry_elsewhere(RetryCause cause);
@@ -155,7 +156,6 @@ class Exchange final : private UpstreamConnection::User, private Timer::Owner {
   // Owned.
   UpstreamLease upstream_;
   InFlight in_flight_;
-  Timer timer_;
   BodyRelay request_body_;
   BodyRelay response_body_;
   // What is known of the request.

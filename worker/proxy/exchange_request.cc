@@ -41,16 +41,15 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   request_done_ = batch.status == BodyRelay::Status::kDone;
 
   if (phase_ == Phase::kTunnel) {
-    timer_.arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
+    client_.timer().arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
   } else if (phase_ == Phase::kAwaiting) {
     const Duration patience =
         request_done_ ? config().upstream.response_timeout : config().server.body_timeout;
-    timer_.arm(static_cast<std::uint64_t>(patience.count()));
+    client_.timer().arm(static_cast<std::uint64_t>(patience.count()));
   }
   if (batch.count == 0) return true;
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < batch.count; ++i) bytes += batch.pieces[i].len;
-  proxy_.context.metrics.worker.upstream_sent_bytes.add(bytes);
+  if (hold != nullptr) BodyRelay::join_short(batch, **hold);
+  proxy_.context.metrics.worker.upstream_sent_bytes.add(batch.bytes());
   BufferLease* holds[] = {hold};
   const auto status = upstream_->stream().write({batch.pieces.data(), batch.count},
                                                 {holds, hold != nullptr ? 1u : 0u});

@@ -110,7 +110,7 @@ void Exchange::begin_response() {
 }
 
 void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
-  timer_.arm(static_cast<std::uint64_t>(
+  client_.timer().arm(static_cast<std::uint64_t>(
       (phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout : config().server.body_timeout)
           .count()));
   for (;;) {
@@ -131,9 +131,8 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     const bool surplus = finished && !input->is_empty();
     if (finished) account();
 
-    std::size_t bytes = 0;
-    for (std::size_t i = 0; i < batch.count; ++i) bytes += batch.pieces[i].len;
-    proxy_.context.metrics.worker.client_sent_bytes.add(bytes);
+    if (hold != nullptr) BodyRelay::join_short(batch, **hold);
+    proxy_.context.metrics.worker.client_sent_bytes.add(batch.bytes());
     BufferLease* holds[2];
     std::size_t hold_count = 0;
     if (hold != nullptr) holds[hold_count++] = hold;

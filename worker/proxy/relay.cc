@@ -1,5 +1,7 @@
 #include "worker/proxy/relay.h"
 
+#include <cstring>
+
 namespace ringmaster {
 
 void BodyRelay::start(BodyFraming in, std::uint64_t content_length, BodyFraming out) noexcept {
@@ -52,6 +54,25 @@ void BodyRelay::gather(std::string_view prefix, std::string_view input, Batch& b
     batch.pieces[batch.count++] = as_buf(trailers[i]);
   }
   if (done) batch.pieces[batch.count++] = as_buf(kChunkEnd);
+}
+
+std::size_t BodyRelay::Batch::bytes() const noexcept {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += pieces[i].len;
+  return sum;
+}
+
+void BodyRelay::join_short(Batch& batch, Buffer& head) noexcept {
+  const std::size_t size = batch.bytes();
+  const std::size_t follows = size - batch.pieces[0].len;
+  if (batch.count < 2 || follows > kShort || size > head.capacity) return;
+  char* at = head.data() + batch.pieces[0].len;
+  for (std::size_t i = 1; i < batch.count; ++i) {
+    std::memcpy(at, batch.pieces[i].base, batch.pieces[i].len);
+    at += batch.pieces[i].len;
+  }
+  batch.pieces[0].len = size;
+  batch.count = 1;
 }
 
 }  // namespace ringmaster

@@ -28,10 +28,18 @@ struct Fixture {
   EventLoop loop;
   TimerWheel wheel{loop.get()};
 
+  // The wheel sleeps while nobody waits; the test's own timer ends each turn of the loop.
   void run_until(std::uint64_t time) {
-    while (uv_now(loop.get()) < time && uv_run(loop.get(), UV_RUN_ONCE) != 0) {
+    auto end = open_handle<uv_timer_t>(this, uv_timer_init, loop.get());
+    uv_timer_start(
+        end.get(), [](uv_timer_t*) {}, time - uv_now(loop.get()), 0);
+    while (uv_now(loop.get()) < time) {
+      uv_run(loop.get(), UV_RUN_ONCE);
+      ++turns;
     }
   }
+
+  int turns = 0;
 };
 
 TEST(TimerWheel, FiresOnceNeverEarly) {
@@ -48,8 +56,6 @@ TEST(TimerWheel, ADeadlineMayMoveEitherWay) {
   Fixture f;
   Alarm later(f.loop, f.wheel);
   Alarm sooner(f.loop, f.wheel);
-  Alarm keeper(f.loop, f.wheel);  // keeps the wheel turning
-  keeper.timer.arm(2'000);
   const std::uint64_t start = uv_now(f.loop.get());
   later.timer.arm(40);
   later.timer.arm(300);
@@ -65,17 +71,14 @@ TEST(TimerWheel, ADeadlineMayMoveEitherWay) {
 
 TEST(TimerWheel, WhatIsDisarmedOrDestroyedStaysSilent) {
   Fixture f;
-  Alarm keeper(f.loop, f.wheel);
   Alarm disarmed(f.loop, f.wheel);
   auto destroyed = std::make_unique<Alarm>(f.loop, f.wheel);
   const std::uint64_t start = uv_now(f.loop.get());
-  keeper.timer.arm(200);
   disarmed.timer.arm(20);
   disarmed.timer.disarm();
   destroyed->timer.arm(20);
   destroyed.reset();
   f.run_until(start + 400);
-  EXPECT_EQ(keeper.fired_at.size(), 1u);
   EXPECT_TRUE(disarmed.fired_at.empty());
 }
 
@@ -111,6 +114,42 @@ TEST(TimerWheel, LongTimesTakeMoreThanOneTurn) {
   alarm.timer.arm(3'600'000);
   const std::uint64_t start = uv_now(f.loop.get());
   f.run_until(start + 150);
+  EXPECT_TRUE(alarm.fired_at.empty());
+}
+
+TEST(TimerWheel, LongTimesAreKeptExactlyAllTheSame) {
+  Fixture f;
+  Alarm alarm(f.loop, f.wheel);
+  const std::uint64_t start = uv_now(f.loop.get());
+  alarm.timer.arm(2'500);  // far enough to be looked at once before
+  f.run_until(start + 2'900);
+  ASSERT_EQ(alarm.fired_at.size(), 1u);
+  EXPECT_GE(alarm.fired_at[0], start + 2'500);
+  EXPECT_LE(alarm.fired_at[0], start + 2'500 + 4 * TimerWheel::kTickMs);
+}
+
+TEST(TimerWheel, ManyThatWaitLongDoNotWakeTheLoop) {
+  Fixture f;
+  std::vector<std::unique_ptr<Alarm>> alarms;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    alarms.push_back(std::make_unique<Alarm>(f.loop, f.wheel));
+    alarms.back()->timer.arm(60'000 + i * 10);
+  }
+  f.run_until(uv_now(f.loop.get()) + 1'000);
+  EXPECT_LE(f.turns, 4);  // one tick of the grid, and the end
+}
+
+TEST(TimerWheel, ABusyTimerIsMovedWithoutWakingTheLoop) {
+  Fixture f;
+  Alarm alarm(f.loop, f.wheel);
+  const std::uint64_t start = uv_now(f.loop.get());
+  for (int i = 0; i < 10'000; ++i) {
+    alarm.timer.arm(10'000);
+    alarm.timer.disarm();
+    alarm.timer.arm(75'000);
+  }
+  f.run_until(start + 500);
+  EXPECT_LE(f.turns, 4);
   EXPECT_TRUE(alarm.fired_at.empty());
 }
 
