@@ -20,8 +20,14 @@ struct WorkerBirth {
   std::uint32_t generation;
   std::vector<UniqueFd> listeners;
   UniqueFd control;  // its end of the control channel
+  // Of the service, shared by all workers and never closed by them.
   int report_fd;     // eventfd that wakes the master
+  int hand_over_in;  // the two ends of the HandoverChannel
+  int hand_over_out;
 };
+
+// How the kernel calls a worker: by this a later master knows one of an earlier.
+inline constexpr const char* kWorkerProcessName = "ringmaster-wrkr";
 
 // Exit codes that tell the master how the worker ended.
 inline constexpr int kWorkerDone = 0;

@@ -1,4 +1,4 @@
-// The one clock of every decision: CLOCK_MONOTONIC, the same for all processes of this machine,
+// The one clock of every decision, CLOCK_MONOTONIC: the same for all processes of this machine,
 // kept across their restarts but not across a reboot. Read through the vDSO: no system call.
 #pragma once
 
@@ -16,6 +16,13 @@ inline std::uint64_t monotonic_ns() noexcept {
 
 inline std::uint64_t monotonic_ms() noexcept {
   return monotonic_ns() / 1'000'000u;
+}
+
+// For people alone, never for a decision: milliseconds since 1970, which may jump.
+inline std::int64_t wall_clock_ms() noexcept {
+  timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
 }  // namespace ringmaster

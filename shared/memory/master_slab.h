@@ -23,6 +23,11 @@ struct MasterUpstreamMetrics {
 struct alignas(kCacheLine) MasterSlab {
   std::array<Counter, kRestartCauseLabels.size()> worker_restarts;
   Counter cut_requests;  // cut when a worker was killed at the drain timeout
+  // Milliseconds since 1970.
+  Gauge service_started_ms;  // reloads do not count as a start
+  Gauge config_loaded_ms;    // when the config in force came into force
+  Gauge last_reload_failed;  // 1: the last attempt to load a config was refused
+  Gauge stopped_in_order;    // 1: whoever finds this segment follows on a stop, not on a crash
   std::array<MasterUpstreamMetrics, kMaxUpstreams> upstreams;
 };
 static_assert(std::is_standard_layout_v<MasterSlab>);

@@ -4,9 +4,13 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 
 #include "shared/base/clock.h"
@@ -17,7 +21,8 @@ namespace {
 namespace bip = boost::interprocess;
 
 constexpr std::uint64_t kMagic = 0x524d'5345'474d'4e54;  // "RMSEGMNT"
-constexpr std::uint32_t kLayoutVersion = 1;
+// Raised when the meaning of some bytes changes and their size does not.
+constexpr std::uint64_t kLayoutVersion = 2;
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
   return (bytes + to - 1) / to * to;
@@ -27,8 +32,8 @@ constexpr std::size_t kPage = 4096;
 // The table of contents. Each part starts on a page of its own: no two writers share one by
 // accident.
 struct Layout {
-  std::size_t generations, upstreams, suspicions, master, slots, metrics;
-  std::size_t routing[2], ring[2], backup_ring[2];
+  std::size_t generations, config_archive, upstreams, suspicions, master, slots, metrics;
+  std::size_t routing[kRoutingAreas], ring[kRoutingAreas], backup_ring[kRoutingAreas];
   std::size_t buckets, total;
 };
 
@@ -41,12 +46,13 @@ Layout layout() {
     return here;
   };
   l.generations = place(sizeof(GenerationTable));
+  l.config_archive = place(sizeof(ConfigArchive));
   l.upstreams = place(sizeof(UpstreamState) * kMaxUpstreams);
   l.suspicions = place(sizeof(SuspicionBoard));
   l.master = place(sizeof(MasterSlab));
   l.slots = place(sizeof(WorkerSlot) * kMaxWorkerSlots);
   l.metrics = place(sizeof(MetricsSlab) * kMaxWorkerSlots);
-  for (int i = 0; i < 2; ++i) {
+  for (std::uint32_t i = 0; i < kRoutingAreas; ++i) {
     l.routing[i] = place(sizeof(RoutingTable));
     l.ring[i] = place(HashRing::bytes_for(kMaxRingPoints));
     l.backup_ring[i] = place(HashRing::bytes_for(kMaxRingPoints));
@@ -59,6 +65,14 @@ Layout layout() {
 const Layout& contents() {
   static const Layout l = layout();
   return l;
+}
+
+std::uint64_t layout_digest() {
+  const std::uint64_t sizes[] = {
+      kLayoutVersion,       sizeof(GenerationTable), sizeof(ConfigArchive),   sizeof(UpstreamState),
+      sizeof(MasterSlab),   sizeof(WorkerSlot),      sizeof(UpstreamMetrics), sizeof(WorkerMetrics),
+      sizeof(RoutingTable), kRejectReasonCount,      contents().total};
+  return XXH3_64bits(sizes, sizeof sizes);
 }
 
 // What Boost.Interprocess maps: a memfd, which it knows no class for.
@@ -100,7 +114,7 @@ Result<Segment> Segment::create() {
       static_cast<ssize_t>(sizeof header.bucket_seed)) {
     return system_error("no random numbers");
   }
-  header.layout_version = kLayoutVersion;
+  header.layout = layout_digest();
   header.total_bytes = contents().total;
   header.created_at_ns = monotonic_ns();
   header.magic = kMagic;
@@ -117,7 +131,7 @@ Result<Segment> Segment::adopt(UniqueFd memfd) {
   if (!region) return Error{region.error()};
   Segment segment(std::move(memfd), *std::move(region));
   const SegmentHeader& header = segment.header();
-  if (header.magic != kMagic || header.layout_version != kLayoutVersion ||
+  if (header.magic != kMagic || header.layout != layout_digest() ||
       header.total_bytes != contents().total) {
     return Error{"shared memory: its layout is not this version's"};
   }
@@ -153,10 +167,40 @@ Result<std::uint32_t> Segment::claim_upstream(std::string_view name) const {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (upstream(i).name() == name) return i;
   }
-  if (count == kMaxUpstreams) return Error{"shared memory: no room for another backend name"};
+  if (count == kMaxUpstreams) return recycle_upstream(name);
   upstream(count).claim(name);
   generations().upstream_count.store(count + 1, std::memory_order_release);
   return count;
+}
+
+// Its counters go on under another name: a series that has been gone for long begins anew.
+Result<std::uint32_t> Segment::recycle_upstream(std::string_view name) const {
+  std::uint32_t oldest = kMaxUpstreams;
+  std::uint64_t since = ~std::uint64_t{0};
+  for (std::uint32_t i = 0; i < kMaxUpstreams; ++i) {
+    const std::uint64_t retired = upstream(i).retired_at_ms();
+    if (retired == 0 || retired >= since || in_flight(i) != 0) continue;
+    const bool routed =
+        std::any_of(std::begin(generations().laid_out), std::end(generations().laid_out),
+                    [&](const auto& area) {
+                      const std::uint32_t generation = area.load(std::memory_order_relaxed);
+                      return has_workers(generation) && routing(generation).routes[i].weight != 0;
+                    });
+    if (routed) continue;
+    oldest = i;
+    since = retired;
+  }
+  if (oldest == kMaxUpstreams) return Error{"shared memory: no room for another backend name"};
+  for (std::uint32_t slot = 0; slot < slots_used(); ++slot) {
+    new (&metrics(slot).upstreams[oldest]) UpstreamMetrics{};
+  }
+  new (&master().upstreams[oldest]) MasterUpstreamMetrics{};
+  upstream(oldest).claim(name);
+  return oldest;
+}
+
+ConfigArchive& Segment::config_archive() const noexcept {
+  return at<ConfigArchive>(contents().config_archive);
 }
 
 SuspicionBoard& Segment::suspicions() const noexcept {
@@ -175,13 +219,52 @@ MetricsSlab& Segment::metrics(std::uint32_t slot) const noexcept {
   return at<MetricsSlab>(contents().metrics + slot * sizeof(MetricsSlab));
 }
 
+bool Segment::has_workers(std::uint32_t generation) const noexcept {
+  if (generation == 0) return false;
+  for (std::uint32_t i = 0; i < slots_used(); ++i) {
+    if (slot(i).state() != WorkerState::kFree && slot(i).generation() == generation) return true;
+  }
+  return false;
+}
+
+std::uint32_t Segment::next_generation() const noexcept {
+  std::uint32_t last = generations().in_force();
+  for (std::uint32_t i = 0; i < slots_used(); ++i) {
+    if (slot(i).state() != WorkerState::kFree) last = std::max(last, slot(i).generation());
+  }
+  return last + 1;
+}
+
+// relaxed throughout: who reads an area's owner was forked after it was written.
+Result<bool> Segment::claim_routing(std::uint32_t generation) const {
+  for (auto& area : generations().laid_out) {
+    const std::uint32_t holder = area.load(std::memory_order_relaxed);
+    const bool is_used = holder != 0 && (holder == generations().in_force() || has_workers(holder));
+    if (is_used) continue;
+    area.store(generation, std::memory_order_relaxed);
+    return true;
+  }
+  return Error{
+      "too many earlier configurations still have requests in flight; wait for them to "
+      "drain, or lower server.drain_timeout"};
+}
+
+std::size_t Segment::routing_area(std::uint32_t generation) const noexcept {
+  const auto& areas = generations().laid_out;
+  for (std::size_t i = 0; i < areas.size(); ++i) {
+    if (areas[i].load(std::memory_order_relaxed) == generation) return i;
+  }
+  std::abort();  // a generation that was never laid out
+}
+
 RoutingTable& Segment::routing(std::uint32_t generation) const noexcept {
-  return at<RoutingTable>(contents().routing[generation % 2]);
+  return at<RoutingTable>(contents().routing[routing_area(generation)]);
 }
 
 std::byte* Segment::ring_memory(std::uint32_t generation, bool backup) const noexcept {
   const Layout& l = contents();
-  return &at<std::byte>(backup ? l.backup_ring[generation % 2] : l.ring[generation % 2]);
+  const std::size_t area = routing_area(generation);
+  return &at<std::byte>(backup ? l.backup_ring[area] : l.ring[area]);
 }
 
 HashRing Segment::ring(std::uint32_t generation, bool backup) const noexcept {

@@ -1,14 +1,16 @@
 // The shared segment: one sealed memfd, mapped before the first fork, and its table of contents.
 //
-//   header | generations | upstreams | suspicion | master slab | worker slots | metrics slabs
-//          | routing A (table, ring, backup ring) | routing B | token buckets
+//   header | generations | config archive | upstreams | suspicion | master slab | worker slots
+//          | metrics slabs | routing areas (table, ring, backup ring each) | token buckets
 //
-// Everything lies at a fixed offset and nothing points anywhere. Two routing areas, so that a new
-// generation is laid out beside the one in use. Untouched pages do not exist: the size is address
-// space, not memory. Owner: the master creates it; workers inherit the mapping through fork. No
-// name, nothing to clean up.
+// Everything lies at a fixed offset and nothing points anywhere. Several routing areas, so that a
+// new generation is laid out beside those in use. Untouched pages do not exist: the size is address
+// space, not memory. Owner: the master creates it; workers inherit the mapping through fork, and
+// the master's next image, or its successor after a crash, maps the same file again. No name,
+// nothing to clean up.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cstddef>
@@ -17,6 +19,7 @@
 
 #include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
+#include "shared/memory/config_archive.h"
 #include "shared/memory/hash_ring.h"
 #include "shared/memory/limits.h"
 #include "shared/memory/master_slab.h"
@@ -31,8 +34,7 @@ namespace ringmaster {
 // Identifies a segment that this build can use. Constant after creation.
 struct alignas(kCacheLine) SegmentHeader {
   std::uint64_t magic;
-  std::uint32_t layout_version;  // raised with every change of layout
-  std::uint32_t reserved;
+  std::uint64_t layout;  // a digest of where everything lies and how large it is
   std::uint64_t total_bytes;
   SipKey bucket_seed;
   std::uint64_t created_at_ns;  // CLOCK_MONOTONIC: buckets of an earlier boot would be nonsense
@@ -43,6 +45,8 @@ struct alignas(kCacheLine) GenerationTable {
   std::atomic<std::uint32_t> current;         // 0 before the first; release/acquire, see accessors
   std::atomic<std::uint32_t> upstream_count;  // entries of the upstream table ever claimed
   std::atomic<std::uint32_t> slots_used;      // worker slots ever handed out: all sums stop there
+  // The generation laid out in each routing area, 0 for none. Set before its workers are forked.
+  std::array<std::atomic<std::uint32_t>, kRoutingAreas> laid_out;
 
   // release: pairs with the acquire in in_force(); the routing table is complete before it is
   // named.
@@ -74,15 +78,22 @@ class Segment {
   // Worker slots handed out so far, and one more.
   std::uint32_t slots_used() const noexcept;
   void use_slot(std::uint32_t index) const noexcept;  // master only
-  // Index of the backend of that name, claiming a fresh entry for a new name. Master only.
-  // Fails only when kMaxUpstreams names were used up.
+  // Index of the backend of that name, claiming a fresh entry for a new name: one never used, else
+  // the one that has been out of every config for longest and has nothing in flight. Master only.
+  // Fails only when kMaxUpstreams names are in use.
   Result<std::uint32_t> claim_upstream(std::string_view name) const;
+  ConfigArchive& config_archive() const noexcept;
   SuspicionBoard& suspicions() const noexcept;
   MasterSlab& master() const noexcept;
   WorkerSlot& slot(std::uint32_t index) const noexcept;  // index < kMaxWorkerSlots
   MetricsSlab& metrics(std::uint32_t slot) const noexcept;
 
-  // The routing area of a generation; two successive generations never share one.
+  // Gives `generation` a routing area of its own: a free one, or that of a generation without
+  // living workers. Master only. Fails while kRoutingAreas generations have workers.
+  Result<bool> claim_routing(std::uint32_t generation) const;
+  // A number above that of every generation in force or with living workers. Master only.
+  std::uint32_t next_generation() const noexcept;
+  // Precondition of these three: claim_routing(generation).
   RoutingTable& routing(std::uint32_t generation) const noexcept;
   std::byte* ring_memory(std::uint32_t generation, bool backup) const noexcept;
   HashRing ring(std::uint32_t generation, bool backup) const noexcept;
@@ -97,6 +108,9 @@ class Segment {
       : memfd_(std::move(memfd)), region_(std::move(region)) {}
   template <class T>
   T& at(std::size_t offset) const noexcept;
+  bool has_workers(std::uint32_t generation) const noexcept;
+  std::size_t routing_area(std::uint32_t generation) const noexcept;
+  Result<std::uint32_t> recycle_upstream(std::string_view name) const;
 
   // Owned.
   UniqueFd memfd_;

@@ -3,6 +3,7 @@
 // SuspicionBoard, which says so.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -33,6 +34,26 @@ class alignas(kCacheLine) UpstreamState {
   void claim(std::string_view name) noexcept {
     std::memset(name_, 0, sizeof name_);
     std::memcpy(name_, name.data(), name.size());
+    health_.store(0, std::memory_order_relaxed);
+    drained_.store(0, std::memory_order_relaxed);
+    retired_at_ms_.store(0, std::memory_order_relaxed);
+    changed_at_ms_.store(0, std::memory_order_relaxed);
+    reason_[0] = '\0';
+  }
+  // What people are told of the state; it outlives the master's image with it. Cut to fit.
+  void explain(std::int64_t since_ms, std::string_view reason) noexcept {
+    changed_at_ms_.store(since_ms, std::memory_order_relaxed);
+    const std::size_t size = std::min(reason.size(), kReasonBytes - 1);
+    std::memcpy(reason_, reason.data(), size);
+    reason_[size] = '\0';
+  }
+  // An operator took the backend out, or put it back (`ctl drain`, `ctl ready`): kept over reloads.
+  void set_drained(bool drained) noexcept {
+    drained_.store(drained ? 1 : 0, std::memory_order_relaxed);
+  }
+  // When the backend left the config, milliseconds since 1970; 0: it is in it.
+  void set_retired_at_ms(std::uint64_t when) noexcept {
+    retired_at_ms_.store(when, std::memory_order_relaxed);
   }
   void set_health(HealthState state, HealthCause cause) noexcept {
     // release: pairs with the acquire in health(); who sees a backend up sees its address too.
@@ -66,7 +87,19 @@ class alignas(kCacheLine) UpstreamState {
     return addresses_[address_at_.load(std::memory_order_acquire)];
   }
 
+  // ---- By the master and its successors alone: plain bytes, never read while they are written
+  // ----
+  std::int64_t changed_at_ms() const noexcept {
+    return changed_at_ms_.load(std::memory_order_relaxed);
+  }
+  std::string_view reason() const noexcept { return {reason_, ::strnlen(reason_, sizeof reason_)}; }
+  bool is_drained() const noexcept { return drained_.load(std::memory_order_relaxed) != 0; }
+  std::uint64_t retired_at_ms() const noexcept {
+    return retired_at_ms_.load(std::memory_order_relaxed);
+  }
+
   static constexpr std::size_t kNameBytes = 64;
+  static constexpr std::size_t kReasonBytes = 128;
   static constexpr std::uint32_t kAddressCells = 8;
 
  private:
@@ -74,6 +107,11 @@ class alignas(kCacheLine) UpstreamState {
   std::atomic<std::uint32_t> health_;
   std::atomic<std::uint32_t> address_at_;
   std::array<SocketAddress, kAddressCells> addresses_;
+  // relaxed, all by the master: facts for people and for his successor, not for the workers.
+  std::atomic<std::uint32_t> drained_;
+  std::atomic<std::int64_t> changed_at_ms_;
+  std::atomic<std::uint64_t> retired_at_ms_;
+  char reason_[kReasonBytes];
 };
 static_assert(std::is_standard_layout_v<UpstreamState>);
 static_assert(std::is_trivially_destructible_v<UpstreamState>);

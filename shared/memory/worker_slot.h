@@ -18,7 +18,12 @@ enum class WorkerState : std::uint32_t {
 };
 
 // What the master wants of a worker. Only ever raised; the control channel merely rings.
-enum class WorkerOrder : std::uint32_t { kServe, kDrain, kCut };
+enum class WorkerOrder : std::uint32_t {
+  kServe,
+  kHandOver,  // drain; idle connections and tunnels go to another worker instead of being closed
+  kDrain,
+  kCut,
+};
 
 class alignas(kCacheLine) WorkerSlot {
  public:
@@ -36,6 +41,7 @@ class alignas(kCacheLine) WorkerSlot {
     connections_.store(0, std::memory_order_relaxed);
     state_.store(static_cast<std::uint32_t>(WorkerState::kFree), std::memory_order_release);
   }
+  // By both, with the same value: whoever of the two is killed, the other has said it.
   void set_pid(std::int32_t pid) noexcept { pid_.store(pid, std::memory_order_relaxed); }
 
   // relaxed: the ring of the control channel, a system call, comes after it.
@@ -80,12 +86,12 @@ class alignas(kCacheLine) WorkerSlot {
   }
 
  private:
-  std::atomic<std::uint64_t> heartbeat_{0};     // by the worker: turns of its beat, never back
-  std::atomic<std::uint32_t> state_{0};         // by the master until the fork, then by the worker
-  std::atomic<std::uint32_t> generation_{0};    // by the master
-  std::atomic<std::uint32_t> order_{0};         // by the master
-  std::atomic<std::int32_t> pid_{0};            // by the master
-  std::atomic<std::uint32_t> connections_{0};   // by the worker: clients it has open
+  std::atomic<std::uint64_t> heartbeat_{0};    // by the worker: turns of its beat, never back
+  std::atomic<std::uint32_t> state_{0};        // by the master until the fork, then by the worker
+  std::atomic<std::uint32_t> generation_{0};   // by the master
+  std::atomic<std::uint32_t> order_{0};        // by the master
+  std::atomic<std::int32_t> pid_{0};           // by the master and the worker, right after the fork
+  std::atomic<std::uint32_t> connections_{0};  // by the worker: clients it has open
   std::atomic<std::uint32_t> cut_requests_{0};  // by the worker: in flight when it had to go
 };
 

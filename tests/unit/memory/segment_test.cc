@@ -71,11 +71,50 @@ TEST(Segment, RunsOutOfNamesWithAnErrorNotACrash) {
   EXPECT_FALSE(segment.claim_upstream("one more").ok());
 }
 
-TEST(Segment, SuccessiveGenerationsNeverShareARoutingArea) {
+TEST(Segment, GenerationsWithWorkersNeverShareARoutingArea) {
   const Segment segment = new_segment();
+  for (std::uint32_t generation = 1; generation <= kRoutingAreas; ++generation) {
+    ASSERT_EQ(segment.next_generation(), generation);
+    ASSERT_TRUE(segment.claim_routing(generation).ok());
+    segment.use_slot(generation);
+    segment.slot(generation).assign(generation);
+    segment.generations().put_in_force(generation);
+  }
   EXPECT_NE(&segment.routing(1), &segment.routing(2));
   EXPECT_NE(segment.ring_memory(1, false), segment.ring_memory(2, false));
   EXPECT_NE(segment.ring_memory(1, false), segment.ring_memory(1, true));
+  EXPECT_FALSE(segment.claim_routing(segment.next_generation()).ok());
+
+  segment.slot(3).release();
+  EXPECT_TRUE(segment.claim_routing(segment.next_generation()).ok());
+}
+
+TEST(Segment, GivesTheEntryOfABackendLongGoneToANewOne) {
+  const Segment segment = new_segment();
+  for (std::uint32_t i = 0; i < kMaxUpstreams; ++i) {
+    ASSERT_TRUE(segment.claim_upstream("s" + std::to_string(i)).ok());
+  }
+  segment.use_slot(0);
+  segment.upstream(5).set_retired_at_ms(2'000);
+  segment.upstream(6).set_retired_at_ms(1'000);
+  segment.metrics(0).upstreams[6].in_flight.add();  // not yet done
+  segment.metrics(0).upstreams[5].responses[1].add(7);
+
+  EXPECT_EQ(*segment.claim_upstream("new"), 5u);
+  EXPECT_EQ(segment.metrics(0).upstreams[5].responses[1].get(), 0u);
+  EXPECT_FALSE(segment.claim_upstream("another").ok());
+}
+
+TEST(ConfigArchive, KeepsTheLastTextThatWasKeptWhole) {
+  const Segment segment = new_segment();
+  ConfigArchive& archive = segment.config_archive();
+  EXPECT_EQ(archive.text(), "");
+  ASSERT_TRUE(archive.keep("first"));
+  ASSERT_TRUE(archive.keep("second, and longer"));
+  EXPECT_EQ(archive.text(), "second, and longer");
+  ASSERT_TRUE(archive.keep(""));
+  EXPECT_EQ(archive.text(), "");
+  EXPECT_FALSE(archive.keep(std::string(kMaxArchivedConfig + 1, 'x')));
 }
 
 // A worker counts requests without end, and says so through a pipe; it is killed wherever it is.

@@ -1,0 +1,49 @@
+// The text of the last config that came into force: what the service goes back to when it is
+// restarted after a crash, or re-executed, and finds a config that it cannot use. Writer: the
+// master. Reader: the master, or its successor; so a half-written text must never be the one named.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+#include "shared/memory/limits.h"
+
+namespace ringmaster {
+
+class ConfigArchive {
+ public:
+  // False if it is too long to be kept; then what was kept before stays.
+  bool keep(std::string_view text) noexcept {
+    if (text.size() > kMaxArchivedConfig) return false;
+    const std::uint32_t next = current_.load(std::memory_order_relaxed) == 1 ? 2 : 1;
+    Copy& copy = copies_[next - 1];
+    std::memcpy(copy.text, text.data(), text.size());
+    copy.size = text.size();
+    // release: pairs with the acquire in text(); killed before it, the other copy stays in force.
+    current_.store(next, std::memory_order_release);
+    return true;
+  }
+  // Empty if none was kept yet. Valid until the next keep().
+  std::string_view text() const noexcept {
+    const std::uint32_t current = current_.load(std::memory_order_acquire);
+    if (current == 0) return {};
+    const Copy& copy = copies_[current - 1];
+    return {copy.text, copy.size};
+  }
+
+ private:
+  struct Copy {
+    std::uint64_t size;
+    char text[kMaxArchivedConfig];
+  };
+  std::atomic<std::uint32_t> current_;  // 0: none, else the copy's number
+  std::array<Copy, 2> copies_;
+};
+static_assert(std::is_standard_layout_v<ConfigArchive>);
+static_assert(std::is_trivially_destructible_v<ConfigArchive>);
+
+}  // namespace ringmaster
