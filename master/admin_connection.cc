@@ -29,7 +29,7 @@ AdminConnection::AdminConnection(uv_loop_t* loop, const AdminRoutes& routes,
       owner_(owner),
       socket_(open_handle<Socket>(this, uv_tcp_init, loop)),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
-      parser_(limits.max_head_bytes) {}
+      parser_(limits.max_head_bytes, limits.accepts_post) {}
 
 bool AdminConnection::accept(uv_stream_t* listener) {
   if (uv_accept(listener, as_stream(socket_)) != 0) return false;
@@ -75,15 +75,19 @@ void AdminConnection::parse() {
 }
 
 void AdminConnection::answer() {
-  send(respond(), parser_.keep_alive(), !parser_.is_head());
+  AdminResponse response = respond();
+  if (response.status == kAnsweredLater) return end();
+  send(std::move(response), parser_.keep_alive(), !parser_.is_head());
 }
 
 // A handler that throws costs its own request, not the master.
-AdminResponse AdminConnection::respond() const {
+AdminResponse AdminConnection::respond() {
   const auto route = routes_.find(parser_.request().path);
   if (route == routes_.end()) return not_found();
+  AdminRequest request = parser_.request();
+  uv_fileno(reinterpret_cast<const uv_handle_t*>(socket_.get()), &request.connection);
   try {
-    return route->second(parser_.request());
+    return route->second(request);
   } catch (const std::exception& e) {
     log::error("admin: {} failed: {}", route->first, e.what());
     return {.status = 500, .body = "the report failed; see the log\n"};

@@ -25,6 +25,7 @@ namespace ringmaster {
 struct AdminLimits {
   std::size_t max_connections = 256;
   std::size_t max_head_bytes = 8'192;
+  bool accepts_post = false;                          // what only the control socket does
   std::chrono::milliseconds idle_timeout{30'000};     // between two requests
   std::chrono::milliseconds request_timeout{10'000};  // for a whole request head
   std::chrono::milliseconds write_timeout{10'000};    // for a whole response
@@ -52,6 +53,8 @@ class AdminConnection {
   // Takes the connection that waits on `listener`. False if it is gone already.
   bool accept(uv_stream_t* listener);
 
+  // An answer is under way.
+  bool is_writing() const noexcept { return state_ == State::kWriting; }
   // Waits for a request of which no byte has come. Then it may be closed without harm.
   bool is_idle() const noexcept;
   std::uint64_t idle_since_ms() const noexcept { return idle_since_ms_; }
@@ -70,7 +73,7 @@ class AdminConnection {
   void on_read(ssize_t size, const char* bytes);
   void parse();
   void answer();
-  AdminResponse respond() const;
+  AdminResponse respond();
   void send(AdminResponse response, bool keep_alive, bool with_body);
   void on_written(int status);
   void linger();

@@ -11,20 +11,26 @@
 namespace ringmaster {
 
 struct AdminRequest {
-  std::string path;   // without the query, as sent: nothing is percent-decoded
-  std::string query;  // after the '?', or empty
+  std::string method;  // "GET" (also of a HEAD) or "POST"
+  std::string path;    // without the query, as sent: nothing is percent-decoded
+  std::string query;   // after the '?', or empty
   std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
+
+  int connection = -1;  // borrowed: for a handler that keeps a duplicate and answers later
 
   // The value of the first field of that name (in lower case), or "".
   std::string_view field(std::string_view name) const noexcept;
 };
 
 struct AdminResponse {
-  int status = 200;
+  int status = 200;  // kAnsweredLater: nothing is sent, by us
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::vector<std::pair<std::string, std::string>> fields = {};  // further ones
 };
+
+// The handler has taken a duplicate of the connection; this end is let go.
+inline constexpr int kAnsweredLater = 0;
 
 using AdminHandler = std::function<AdminResponse(const AdminRequest&)>;
 using AdminRoutes = std::map<std::string, AdminHandler, std::less<>>;  // by exact path

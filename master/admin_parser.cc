@@ -11,7 +11,8 @@ char to_lower(char c) noexcept {
 
 }  // namespace
 
-AdminParser::AdminParser(std::size_t max_head_bytes) noexcept : max_head_bytes_(max_head_bytes) {
+AdminParser::AdminParser(std::size_t max_head_bytes, bool accepts_post) noexcept
+    : max_head_bytes_(max_head_bytes), accepts_post_(accepts_post) {
   reset();
 }
 
@@ -80,7 +81,8 @@ AdminParser::Status AdminParser::judge() {
   if (llhttp_.http_major != 1 || llhttp_.http_minor > 1) {
     return refuse(505, "HTTP/1.0 and HTTP/1.1 are spoken here");
   }
-  if (llhttp_.method != HTTP_GET && llhttp_.method != HTTP_HEAD) {
+  const bool is_post = accepts_post_ && llhttp_.method == HTTP_POST;
+  if (llhttp_.method != HTTP_GET && llhttp_.method != HTTP_HEAD && !is_post) {
     refusal_.fields = {{"Allow", "GET, HEAD"}};
     return refuse(405, "only GET and HEAD: nothing can be changed here");
   }
@@ -91,6 +93,7 @@ AdminParser::Status AdminParser::judge() {
   }
   if (has_body()) return refuse(413, "a request body is not read here");
   keep_alive_ = llhttp_should_keep_alive(&llhttp_) != 0;
+  request_.method = is_post ? "POST" : "GET";
   split_target();
   return Status::kComplete;
 }

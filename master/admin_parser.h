@@ -16,7 +16,8 @@ class AdminParser {
  public:
   enum class Status { kIncomplete, kComplete, kRefused };
 
-  explicit AdminParser(std::size_t max_head_bytes) noexcept;
+  // `accepts_post`: also requests that change something, without a body all the same.
+  explicit AdminParser(std::size_t max_head_bytes, bool accepts_post = false) noexcept;
   AdminParser(const AdminParser&) = delete;
   AdminParser& operator=(const AdminParser&) = delete;
 
@@ -44,6 +45,7 @@ class AdminParser {
 
   // Constant after construction.
   const std::size_t max_head_bytes_;
+  const bool accepts_post_;
   // Owned.
   llhttp_t llhttp_;
   std::size_t fed_ = 0;  // bytes of this request so far

@@ -36,6 +36,17 @@ int AdminServer::listen(UniqueFd listener) {
   return uv_listen(as_stream(listener_), kBacklog, connected);
 }
 
+bool AdminServer::is_writing() const noexcept {
+  return std::any_of(connections_.begin(), connections_.end(),
+                     [](const auto& connection) { return connection->is_writing(); });
+}
+
+int AdminServer::listener() const noexcept {
+  uv_os_fd_t fd = -1;
+  uv_fileno(reinterpret_cast<const uv_handle_t*>(listener_.get()), &fd);
+  return fd;
+}
+
 void AdminServer::on_connection() {
   const bool has_room = make_room();
   AdminConnection::Owner& owner = *this;

@@ -19,7 +19,8 @@ namespace ringmaster {
 
 class AdminServer final : private AdminConnection::Owner {
  public:
-  // `listener`: a TCP socket that is bound and listens. Handlers run inside libuv's callbacks.
+  // `listener`: a TCP or Unix stream socket that is bound and listens. Handlers run inside libuv's
+  // callbacks.
   static Result<std::unique_ptr<AdminServer>> start(uv_loop_t* loop, UniqueFd listener,
                                                     AdminRoutes routes,
                                                     const AdminLimits& limits = {});
@@ -27,6 +28,9 @@ class AdminServer final : private AdminConnection::Owner {
   AdminServer& operator=(const AdminServer&) = delete;
 
   std::size_t connection_count() const noexcept { return connections_.size(); }
+  // Some client has not got its whole answer yet.
+  bool is_writing() const noexcept;
+  int listener() const noexcept;  // the descriptor, borrowed
 
  private:
   AdminServer(uv_loop_t* loop, AdminRoutes routes, const AdminLimits& limits);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -16,10 +15,9 @@ constexpr Duration kMinGap{10};  // between two probes of one backend, whatever 
 constexpr Duration kVerificationGap{
     20};  // between two that verify reports: a storm of reports costs no more
 
-std::int64_t wall_clock_ms() noexcept {
-  using std::chrono::milliseconds, std::chrono::system_clock;
-  const auto now = system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<milliseconds>(now).count();
+// An earlier image of the master, or one that crashed, may have known the backend already.
+std::int64_t inherited_since(const UpstreamState& shared) noexcept {
+  return shared.changed_at_ms() != 0 ? shared.changed_at_ms() : wall_clock_ms();
 }
 
 Duration since(std::uint64_t then_ns) noexcept {
@@ -47,14 +45,18 @@ BackendWatch::BackendWatch(uv_loop_t* loop, const Subject& subject, std::minstd_
       owner_(owner),
       request_(make_probe_request(subject.config, subject.backend)),
       machine_({subject.config.rise, subject.config.fall}, subject.shared.health(),
-               wall_clock_ms()),
+               inherited_since(subject.shared)),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
-      address_(subject.shared.address()) {}
+      address_(subject.shared.address()),
+      reason_(subject.shared.reason()),
+      has_verdict_(machine_.is_probed()) {}
 
 void BackendWatch::start(Duration delay) {
   if (!address_.is_empty()) return probe_after(delay);
   // No address, no use: said before the first answer, without calling it a change.
-  subject_.shared.set_health(HealthState::kDown, HealthCause::kResolve);
+  subject_.shared.set_health(
+      subject_.shared.is_drained() ? HealthState::kDraining : HealthState::kDown,
+      HealthCause::kResolve);
 }
 
 void BackendWatch::move_to(const SocketAddress& address) {
@@ -165,7 +167,7 @@ void BackendWatch::retry_for_want(const ProbeResult& result) {
 bool BackendWatch::is_tried_elsewhere(const ProbeResult& result) {
   const bool unreachable =
       result.cause == HealthCause::kConnect || result.cause == HealthCause::kTimeout;
-  if (!unreachable || is_up()) return false;
+  if (!unreachable || answers()) return false;
   const std::size_t addresses = owner_.try_another_address(*this);
   if (machine_.is_probed() || ++addresses_tried_ >= addresses) return false;
   probe_now(false);
@@ -183,10 +185,11 @@ void BackendWatch::schedule_next(bool had_verdict) {
 }
 
 void BackendWatch::publish(bool changed, const std::string& what) {
-  subject_.shared.set_health(machine_.state(), machine_.cause());
+  subject_.shared.set_health(effective_state(), machine_.cause());
   if (!changed) return;
   const std::string grounds = machine_.grounds();
   reason_ = grounds.empty() ? what : fmt::format("{}, {}", what, grounds);
+  subject_.shared.explain(machine_.since_ms(), reason_);
   if (machine_.state() == HealthState::kDown) {
     subject_.metrics.ejections[static_cast<std::size_t>(machine_.cause())].add();
   }
@@ -205,8 +208,26 @@ void BackendWatch::log_change(HealthState before) const {
   }
 }
 
-bool BackendWatch::is_up() const noexcept {
+void BackendWatch::set_drained(bool drained) {
+  if (drained == subject_.shared.is_drained()) return;
+  subject_.shared.set_drained(drained);
+  subject_.shared.set_health(effective_state(), machine_.cause());
+  log::info(
+      "{} {}", subject_.backend.name,
+      drained ? "drained by an operator: it gets no new requests" : "put back by an operator");
+  owner_.on_watch_news(*this, true);
+}
+
+bool BackendWatch::answers() const noexcept {
   return machine_.state() == HealthState::kUp || machine_.state() == HealthState::kSuspect;
+}
+
+bool BackendWatch::is_up() const noexcept {
+  return answers() && !subject_.shared.is_drained();
+}
+
+HealthState BackendWatch::effective_state() const noexcept {
+  return subject_.shared.is_drained() ? HealthState::kDraining : machine_.state();
 }
 
 BackendHealth BackendWatch::health() const {

@@ -60,13 +60,15 @@ class BackendWatch final : private HealthProbe::Owner {
   void on_unresolved(const std::string& why);
   // The next probe goes to this address; it is published once the backend answers there.
   void look_at(const SocketAddress& address) { address_ = address; }
+  // An operator takes the backend out of use (`ctl drain`), or puts it back.
+  void set_drained(bool drained);
   // Publishes an address, without a probe.
   void move_to(const SocketAddress& address);
 
   std::size_t index() const noexcept { return subject_.index; }
   std::uint32_t upstream() const noexcept { return subject_.upstream; }
   bool has_verdict() const noexcept { return has_verdict_; }
-  bool is_up() const noexcept;
+  bool is_up() const noexcept;  // answers its probes, and no operator has drained it
   BackendHealth health() const;
 
  private:
@@ -80,6 +82,8 @@ class BackendWatch final : private HealthProbe::Owner {
   void schedule_next(bool had_verdict);
   void publish(bool changed, const std::string& what);
   void log_change(HealthState before) const;
+  bool answers() const noexcept;
+  HealthState effective_state() const noexcept;
 
   // Borrowed.
   const Subject subject_;

@@ -12,7 +12,6 @@
 #include "master/config_reader.h"
 #include "master/config_schema.h"
 #include "master/config_text.h"
-#include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
 
 namespace ringmaster {
@@ -50,24 +49,28 @@ LoadedConfig only_problem(ConfigProblem problem) {
   return loaded;
 }
 
+Error unreadable(std::string_view why) {
+  return {fmt::format("cannot be read: {}", why)};
+}
+
+}  // namespace
+
 // Also reads a pipe, as in -c <(generate-config).
-Result<std::string> read_file(const std::string& path) {
+Result<std::string> read_config_file(const std::string& path) {
   constexpr std::size_t kLargest = 16 << 20;
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.is_open()) return Error{std::strerror(errno)};
+  if (!file.is_open()) return unreadable(std::strerror(errno));
   std::string text;
   std::array<char, 65'536> piece;
   while (true) {
     const ssize_t n = ::read(file.get(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error{std::strerror(errno)};
+    if (n < 0) return unreadable(std::strerror(errno));
     if (n == 0) return text;
     text.append(piece.data(), static_cast<std::size_t>(n));
-    if (text.size() > kLargest) return Error{"it is larger than 16 MiB"};
+    if (text.size() > kLargest) return unreadable("it is larger than 16 MiB");
   }
 }
-
-}  // namespace
 
 LoadedConfig load_config(std::string_view toml_text) {
   try {
@@ -86,8 +89,8 @@ LoadedConfig load_config(std::string_view toml_text) {
 }
 
 LoadedConfig load_config_file(const std::string& path) {
-  const Result<std::string> text = read_file(path);
-  if (!text.ok()) return only_problem({0, 0, fmt::format("cannot be read: {}", text.error())});
+  const Result<std::string> text = read_config_file(path);
+  if (!text.ok()) return only_problem({0, 0, text.error()});
   return load_config(*text);
 }
 

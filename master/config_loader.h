@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "master/config_problem.h"
+#include "shared/base/result.h"
 #include "shared/config.h"
 
 namespace ringmaster {
@@ -17,6 +18,8 @@ struct LoadedConfig {
   std::vector<ConfigProblem> problems;  // by position
 };
 
+// The whole text, also of a pipe. The error reads on from the file's name.
+Result<std::string> read_config_file(const std::string& path);
 LoadedConfig load_config(std::string_view toml_text);
 LoadedConfig load_config_file(const std::string& path);
 

@@ -19,7 +19,7 @@ HealthMonitor::HealthMonitor(uv_loop_t* loop, const Config& config, Segment& seg
       random_(std::random_device{}()),
       resolver_(loop, *this),
       awaited_verdicts_(upstreams.size(), true),
-      awaited_(upstreams.size()) {
+      awaited_(0) {
   for (std::size_t i = 0; i < upstreams.size(); ++i) {
     const std::uint32_t upstream = upstreams[i];
     const BackendWatch::Subject subject{i,
@@ -31,7 +31,19 @@ HealthMonitor::HealthMonitor(uv_loop_t* loop, const Config& config, Segment& seg
     auto& owner = static_cast<BackendWatch::Owner&>(*this);
     watches_.push_back(std::make_unique<BackendWatch>(loop, subject, random_, owner));
     by_upstream_[upstream] = watches_.back().get();
+    // What an earlier image found out still holds: no new round of probes before serving.
+    awaited_verdicts_[i] = !watches_.back()->has_verdict();
+    awaited_ += awaited_verdicts_[i] ? 1 : 0;
   }
+}
+
+bool HealthMonitor::set_drained(std::string_view name, bool drained) {
+  for (const auto& watch : watches_) {
+    if (config_.backends[watch->index()].name != name) continue;
+    watch->set_drained(drained);
+    return true;
+  }
+  return false;
 }
 
 void HealthMonitor::start() {

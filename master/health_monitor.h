@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "master/backend_health.h"
@@ -44,6 +45,10 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   void start();
   // The eventfd fired: collects the suspicion board and probes whom it names.
   void on_reports();
+
+  // Takes a backend out of use, or puts it back, until told otherwise. False: there is none of that
+  // name.
+  bool set_drained(std::string_view name, bool drained);
 
   BackendHealth snapshot(std::size_t backend) const { return watches_[backend]->health(); }
   bool first_round_done() const noexcept { return started_ && awaited_ == 0; }

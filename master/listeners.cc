@@ -1,8 +1,10 @@
 #include "master/listeners.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -10,6 +12,32 @@ namespace ringmaster {
 namespace {
 
 constexpr int kBacklog = 4096;
+
+SocketAddress bound_address(int socket) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return {};
+  return SocketAddress::from(reinterpret_cast<sockaddr*>(&bound));
+}
+
+int socket_option(int socket, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  ::getsockopt(socket, level, name, &value, &size);
+  return value;
+}
+
+// Whether connections to `wanted` arrive at this listener. `ListenStream=80` of a .socket unit is
+// one socket for both families, which an operator writes "0.0.0.0:80" or "[::]:80" in the config.
+bool serves(const Listener& listener, const SocketAddress& wanted) {
+  if (!listener.configured.is_empty()) return listener.configured == wanted;
+  if (listener.address == wanted) return true;
+  const bool is_dual = listener.address.family() == AF_INET6 &&
+                       listener.address.ip() == IpAddress{} &&
+                       socket_option(listener.socket.get(), IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+  return is_dual && wanted.port() == listener.address.port() && wanted.family() == AF_INET &&
+         wanted.ip() == *IpAddress::parse("0.0.0.0");
+}
 
 Error cannot_listen(const SocketAddress& address) {
   const int error = errno;
@@ -37,12 +65,52 @@ Result<Listener> open_listener(const SocketAddress& address) {
       ::listen(socket.get(), kBacklog) != 0) {
     return cannot_listen(address);
   }
-  sockaddr_storage bound;
-  socklen_t size = sizeof bound;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
-    return cannot_listen(address);
+  const SocketAddress bound = bound_address(socket.get());
+  if (bound.is_empty()) return cannot_listen(address);
+  return Listener{.socket = std::move(socket), .address = bound, .configured = address};
+}
+
+Result<Listener> adopt_listener(UniqueFd socket) {
+  const int fd = socket.get();
+  if (socket_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM ||
+      socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1) {
+    return Error{"it is no listening stream socket"};
   }
-  return Listener{std::move(socket), SocketAddress::from(reinterpret_cast<sockaddr*>(&bound))};
+  const SocketAddress bound = bound_address(fd);
+  if (bound.is_empty()) return Error{"it is no TCP socket"};
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return Listener{.socket = std::move(socket), .address = bound, .configured = {}};
+}
+
+Result<std::vector<Listener>> match_listeners(const std::vector<SocketAddress>& wanted,
+                                              std::vector<Listener>& handed) {
+  std::vector<Listener> opened;
+  std::vector<std::size_t> found(wanted.size(), handed.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const auto fitting = std::find_if(handed.begin(), handed.end(), [&](const Listener& listener) {
+      return serves(listener, wanted[i]);
+    });
+    found[i] = static_cast<std::size_t>(fitting - handed.begin());
+    if (fitting != handed.end()) continue;
+    auto listener = open_listener(wanted[i]);
+    if (!listener) return Error{listener.error()};
+    opened.push_back(*std::move(listener));
+  }
+  std::vector<Listener> matched;
+  auto next_opened = opened.begin();
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (found[i] == handed.size()) {
+      matched.push_back(std::move(*next_opened++));
+    } else if (handed[found[i]].socket.is_open()) {  // "0.0.0.0:80" and "[::]:80" may be one socket
+      matched.push_back(std::move(handed[found[i]]));
+      matched.back().configured = wanted[i];
+    }
+  }
+  std::erase_if(handed, [](const Listener& listener) { return !listener.socket.is_open(); });
+  return matched;
 }
 
 }  // namespace ringmaster

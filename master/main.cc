@@ -1,14 +1,18 @@
 // The one composition root: the command line, and the only place that knows both master and worker.
+#include <limits.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <string>
 
 #include "master/config_loader.h"
+#include "master/ctl.h"
 #include "master/demo_backends.h"
-#include "master/demo_config.h"
 #include "master/master.h"
+#include "master/start_config.h"
 #include "master/version.h"
 #include "worker/worker.h"
 
@@ -36,6 +40,8 @@ void describe(CLI::App& app, Options& options) {
       "Signals:\n"
       "  SIGINT, SIGTERM   stop: close the listeners, answer what is in flight, then exit\n"
       "  SIGINT again      cut what is still in flight\n"
+      "  SIGHUP            reload config and binary; `ringmaster ctl reload` also says how it "
+      "went\n"
       "Exit status: 0 clean stop, 1 bad config or usage, 2 could not start, 3 the stop cut "
       "requests.\n"
       "\n"
@@ -43,18 +49,6 @@ void describe(CLI::App& app, Options& options) {
       "  ringmaster --demo                          # then: curl localhost:3000/\n"
       "  ringmaster --check -c /etc/ringmaster/ringmaster.toml\n"
       "  curl -s localhost:9180/metrics             # what Prometheus scrapes\n");
-}
-
-// What the config says, or nothing after all that is wrong with it was printed.
-std::optional<Config> load(const Options& options) {
-  LoadedConfig loaded =
-      options.demo ? load_config(demo_config_text()) : load_config_file(options.config_file);
-  if (loaded.problems.empty()) return std::move(loaded.config);
-  const std::string file = options.demo ? "demo config" : options.config_file;
-  for (const ConfigProblem& problem : loaded.problems) {
-    fmt::print(stderr, "{}\n", format_problem(file, problem));
-  }
-  return std::nullopt;
 }
 
 // As many connections as the administrator allows, not as the shell happens to.
@@ -65,40 +59,69 @@ void raise_file_limit() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-int run(const Options& options) {
-  auto config = load(options);
-  if (!config) return kExitUsage;
-  if (options.check) {
-    fmt::print("ok\n");
-    return kExitOk;
+int check(const Launch& launch) {
+  const LoadedConfig loaded = load_config_file(launch.config_file);
+  for (const ConfigProblem& problem : loaded.problems) {
+    fmt::print(stderr, "{}\n", format_problem(launch.config_file, problem));
   }
-  log::start("master", config->log.level);
+  if (!loaded.problems.empty()) return kExitUsage;
+  fmt::print("ok\n");
+  return kExitOk;
+}
+
+void say_what_to_try() {
+  fmt::print(
+      "Three backends, one balancer. Try, in another terminal:\n"
+      "  curl -i localhost:3000/any/path      # the same path always reaches the same backend\n"
+      "  curl -s localhost:9180/status        # who is up, who owns what\n"
+      "  curl -s localhost:9180/metrics       # for Prometheus\n"
+      "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the same\n");
+  std::fflush(stdout);
+}
+
+// A master with the config that was chosen, or, where that cannot be had and somebody served here
+// before, with the last good one.
+Result<std::unique_ptr<Master>> create_master(const StartConfig& start, const Launch& launch,
+                                              Inheritance& inherited) {
+  auto master = Master::create(start, launch, inherited);
+  if (master || !start.failure.empty()) return master;
+  const auto last = last_good_config(inherited, master.error());
+  return last ? Master::create(*last, launch, inherited) : std::move(master);
+}
+
+int serve(const Options& options, const Launch& launch) {
+  log::start("master", log::Level::kInfo);
+  Inheritance inherited = find_inheritance();
+  const auto start = choose_config(launch, inherited);
+  if (!start) return kExitUsage;
+  log::start("master", start->config.log.level);
   raise_file_limit();
   if (options.demo) {
-    if (auto started = start_demo_backends(config->backends); !started) {
+    if (auto started = start_demo_backends(start->config.backends); !started) {
       log::error("{}", started.error());
       return kExitCannotStart;
     }
   }
-  auto master = Master::create(*std::move(config));
+  auto master = create_master(*start, launch, inherited);
   if (!master) {
     log::error("{}", master.error());
     return kExitCannotStart;
   }
-  if (options.demo) {
-    fmt::print(
-        "Three backends, one balancer. Try, in another terminal:\n"
-        "  curl -i localhost:3000/any/path      # the same path always reaches the same backend\n"
-        "  curl -s localhost:9180/status        # who is up, who owns what\n"
-        "  curl -s localhost:9180/metrics       # for Prometheus\n"
-        "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the "
-        "same\n");
-    std::fflush(stdout);
-  }
+  if (options.demo) say_what_to_try();
   Master::Outcome outcome = (*master)->run();
   // A worker never returns to the master's objects: they are the master's, in the other process.
   if (outcome.birth) ::_exit(run_worker(*std::move(outcome.birth)));
   return outcome.exit_code;
+}
+
+// The file that this program was started from, also if another has taken its place meanwhile.
+std::string path_of_binary() {
+  std::array<char, PATH_MAX> path;
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  std::string binary = size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : "";
+  constexpr std::string_view kReplaced = " (deleted)";
+  if (binary.ends_with(kReplaced)) binary.resize(binary.size() - kReplaced.size());
+  return binary;
 }
 
 }  // namespace
@@ -113,12 +136,17 @@ int main(int argc, char** argv) {
         "ringmaster"};
     Options options;
     describe(app, options);
+    CtlOptions ctl_options;
+    CLI::App* ctl = describe_ctl(app, ctl_options);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? kExitOk : kExitUsage;
     }
-    return run(options);
+    if (ctl->parsed()) return run_ctl(ctl_options, options.config_file);
+    const Launch launch{path_of_binary(), std::vector<std::string>(argv, argv + argc),
+                        options.demo ? "" : options.config_file};
+    return options.check ? check(launch) : serve(options, launch);
   } catch (const std::exception& error) {
     fmt::print(stderr, "ringmaster: {}\n", error.what());
     return kExitCannotStart;

@@ -3,13 +3,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
-#include <stdexcept>
 
-#include "master/metrics_exporter.h"
 #include "master/routing_publisher.h"
-#include "master/status_report.h"
+#include "master/service_store.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -17,80 +14,142 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint64_t kTickMs = 100;
-// Counting clients of the rate limiter walks its table.
-constexpr std::uint64_t kCountEntriesEveryMs = 2'000;
+// What a new generation gets to serve, before the image goes back to the one that does.
+constexpr std::uint64_t kTakeOverPatienceMs = 20'000;
 // What a worker gets to end after it was told to cut, before it is killed.
 constexpr std::uint64_t kCutPatienceMs = 1'000;
 
-std::uint64_t wall_clock_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
-
-AdminResponse text(int status, std::string line) {
-  return {status, "text/plain; charset=utf-8", std::move(line) + "\n", {}};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<Master>> Master::create(Config config) {
-  std::vector<Listener> listeners;
-  for (const SocketAddress& address : config.server.listen) {
-    auto listener = open_listener(address);
-    if (!listener) return Error{listener.error()};
-    log::info("listening on {}", listener->address.to_string());
-    listeners.push_back(*std::move(listener));
+Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance& inherited) {
+  const Config& config = start.config;
+  auto listeners = match_listeners(config.server.listen, inherited.listeners);
+  if (!listeners) return Error{listeners.error()};
+  auto admin = match_listeners({config.admin.listen}, inherited.admin);
+  if (!admin) {
+    inherited.take_back(*std::move(listeners), {});
+    return Error{"admin: " + admin.error()};
   }
-  auto admin = open_listener(config.admin.listen);
-  if (!admin) return Error{"admin: " + admin.error()};
-  log::info("admin on {}", admin->address.to_string());
-
-  auto segment = Segment::create();
-  if (!segment) return Error{segment.error()};
-  UniqueFd report_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!report_fd.is_open()) return Error{"cannot create an eventfd"};
-  auto upstreams = publish_routing(config, *segment, kGeneration);
-  if (!upstreams) return Error{upstreams.error()};
-  return std::unique_ptr<Master>(new Master(std::move(config), *std::move(segment),
-                                            std::move(listeners), *std::move(admin),
-                                            std::move(report_fd), *std::move(upstreams)));
+  const auto failed = [&](const std::string& why) {
+    inherited.take_back(*std::move(listeners), *std::move(admin));
+    return Error{why};
+  };
+  const std::string path = control_socket_path(config.admin.socket);
+  const bool has_control = inherited.control.socket.is_open() && inherited.control.path == path;
+  auto control = has_control ? ControlSocket{} : open_control_socket(path);
+  if (!control) return failed(control.error());
+  if (!inherited.segment) {
+    auto fresh = Segment::create();
+    if (!fresh) return failed(fresh.error());
+    inherited.segment.emplace(*std::move(fresh));
+  }
+  Segment& segment = *inherited.segment;
+  const bool goes_back = inherited.is_takeover && !start.failure.empty();
+  const std::uint32_t generation =
+      goes_back ? segment.generations().in_force() : segment.next_generation();
+  auto upstreams =
+      goes_back ? find_upstreams(config, segment) : publish_routing(config, segment, generation);
+  if (!upstreams) return failed(upstreams.error());
+  if (!inherited.report.is_open()) inherited.report.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!inherited.report.is_open()) return failed("cannot create an eventfd");
+  if (!inherited.handover.in.is_open()) {
+    auto channel = HandoverChannel::open();
+    if (!channel) return failed(channel.error());
+    inherited.handover = *std::move(channel);
+  }
+  return Parts{*std::move(inherited.segment),
+               *std::move(listeners),
+               std::move(admin->front()),
+               has_control ? std::move(inherited.control) : *std::move(control),
+               std::move(inherited.report),
+               std::move(inherited.handover),
+               *std::move(upstreams),
+               generation};
 }
 
-Master::Master(Config config, Segment segment, std::vector<Listener> listeners, Listener admin,
-               UniqueFd report_fd, std::vector<std::uint32_t> upstreams)
-    : config_(std::move(config)),
-      segment_(std::move(segment)),
-      listeners_(std::move(listeners)),
-      admin_listener_(std::move(admin)),
-      report_fd_(std::move(report_fd)),
-      upstreams_(std::move(upstreams)),
-      supervisor_(loop_.get(), config_, segment_, listeners_, report_fd_.get(), kGeneration),
+Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const Launch& launch,
+                                               Inheritance& inherited) {
+  auto parts = gather_parts(start, inherited);
+  if (!parts) return Error{parts.error()};
+  return std::unique_ptr<Master>(new Master(start, launch, *std::move(parts), inherited));
+}
+
+Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited)
+    : config_(start.config),
+      config_text_(start.text),
+      launch_(launch),
+      segment_(std::move(parts.segment)),
+      listeners_(std::move(parts.listeners)),
+      admin_address_(parts.admin.address),
+      admin_configured_(parts.admin.configured),
+      control_(std::move(parts.control)),
+      report_fd_(std::move(parts.report)),
+      handover_(std::move(parts.handover)),
+      upstreams_(std::move(parts.upstreams)),
+      generation_(parts.generation),
+      supervisor_({loop_.get(), config_, segment_, listeners_, report_fd_.get(), handover_},
+                  generation_),
       notifier_(loop_.get()),
       health_(loop_.get(), config_, segment_, upstreams_, *this),
-      started_at_ms_(wall_clock_ms()),
-      ring_shares_(segment_.ring(kGeneration, false).shares(segment_.upstream_count())) {
+      reloader_(loop_.get(), launch_),
+      ring_shares_(segment_.ring(generation_, false).shares(segment_.upstream_count())),
+      reload_failure_(start.failure),
+      goes_back_(inherited.is_takeover && !start.failure.empty()) {
+  if (inherited.is_takeover) {
+    phase_ = Phase::kTakingOver;
+    deadline_ms_ = monotonic_ms() + kTakeOverPatienceMs;
+    reloader_.resume(std::move(inherited.waiters));
+  } else {
+    segment_.master().service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
+    segment_.master().stopped_in_order.set(0);
+  }
+  supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
+  for (const Listener& unwanted : inherited.listeners) {
+    if (unwanted.is_systemds) {
+      log::warning("systemd listens on {}, which server.listen does not name: nobody serves it",
+                   unwanted.address.to_string());
+    }
+  }
+  if (!inherited.is_takeover) announce_addresses();
+  inherited = {};  // what nobody took is closed
+  store_with_systemd(segment_.fd(), listeners_);
   watch_signals();
   start_timers();
-  serve_admin();
+  serve_admin(std::move(parts.admin.socket));
+  serve_control();
 }
 
 Master::~Master() = default;
 
+void Master::announce_addresses() const {
+  for (const Listener& listener : listeners_) {
+    log::info("listening on {}", listener.address.to_string());
+  }
+  log::info("admin on {}", admin_address_.to_string());
+}
+
 void Master::watch_signals() {
   ::signal(SIGPIPE, SIG_IGN);
-  for (const int number : {SIGINT, SIGTERM, SIGCHLD}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) {
     auto handle = open_handle<uv_signal_t>(this, uv_signal_init, loop_.get());
     // SIGCHLD only has to end the wait: the loop reaps anyway.
     const auto on_signal = [](uv_signal_t* signal, int which) noexcept {
       auto* self = owner_of<Master>(signal);
       if (self == nullptr || which == SIGCHLD) return;
+      if (which == SIGHUP) {
+        ++self->reload_requests_;
+        return;
+      }
       ++self->stop_requests_;
       if (which == SIGINT) ++self->interrupts_;
     };
     uv_signal_start(handle.get(), on_signal, number);
     signals_.push_back(std::move(handle));
   }
+  // The image before blocked them all: what came in between is delivered now.
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 void Master::start_timers() {
@@ -103,55 +162,27 @@ void Master::start_timers() {
   });
 }
 
-void Master::serve_admin() {
-  AdminRoutes routes;
-  routes["/metrics"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(report()), {}};
-  };
-  routes["/status"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, "application/json", render_status(report()), {}};
-  };
-  routes["/healthz"] = [](const AdminRequest&) -> AdminResponse { return text(200, "ok"); };
-  routes["/readyz"] = [this](const AdminRequest&) -> AdminResponse {
-    if (is_stopping()) return text(503, "stopping");
-    if (phase_ == Phase::kStarting) return text(503, "starting");
-    if (health_.up_count() == 0) return text(503, "no backend is up");
-    return text(200, "ready");
-  };
-  auto server =
-      AdminServer::start(loop_.get(), std::move(admin_listener_.socket), std::move(routes));
-  if (!server) throw std::runtime_error(server.error());
-  admin_ = *std::move(server);
-}
-
-ReportSource Master::report() {
-  const std::uint64_t now = monotonic_ms();
-  if (now - entries_counted_ms_ >= kCountEntriesEveryMs) {
-    entries_counted_ms_ = now;
-    const RateLimitConfig& limit = config_.rate_limit;
-    const bool limited = limit.requests_per_second != 0;
-    rate_limit_entries_ =
-        limited ? segment_.buckets(limit.table_entries).count_active(monotonic_ns()) : 0;
-  }
-  return {config_,       segment_,       upstreams_,
-          health_,       kGeneration,    phase_ == Phase::kServing,
-          is_stopping(), started_at_ms_, rate_limit_entries_,
-          ring_shares_};
-}
-
 Master::Outcome Master::run() {
-  if (auto birth = supervisor_.spawn_missing()) return {kExitOk, std::move(birth)};
   health_.start();
   for (;;) {
+    if (may_spawn()) {
+      if (auto birth = supervisor_.spawn_missing()) return {kExitOk, std::move(birth)};
+    }
     uv_run(loop_.get(), UV_RUN_ONCE);
     act_on_notes();
     supervisor_.reap();
-    if (is_stopping()) {
-      stop_step();
-      if (phase_ >= Phase::kDraining && supervisor_.alive() == 0) return {exit_code(), {}};
+    if (!is_stopping()) {
+      reload_step();
+      continue;
     }
-    if (auto birth = supervisor_.spawn_missing()) return {kExitOk, std::move(birth)};
+    stop_step();
+    if (phase_ >= Phase::kDraining && supervisor_.alive() == 0) return {exit_code(), {}};
   }
+}
+
+// While others serve, a new generation does not begin before it knows where to send requests.
+bool Master::may_spawn() const noexcept {
+  return phase_ != Phase::kTakingOver || goes_back_ || health_.first_round_done();
 }
 
 void Master::act_on_notes() {
@@ -164,27 +195,35 @@ void Master::act_on_notes() {
   if (std::exchange(health_changed_, false)) supervisor_.ring_all();
   if (now - last_look_ms_ >= WorkerProcess::kLookEveryMs) {
     last_look_ms_ = now;
-    supervisor_.kill_hung();
+    supervisor_.look_after();
     report_status();
   }
   if (phase_ == Phase::kStarting) become_ready();
-  if (stop_requests_ != 0 && !is_stopping()) {
-    log::info("stopping: answering what is in flight, for at most {} ms",
-              config_.server.drain_timeout.count());
-    notifier_.stopping();
-    phase_ = Phase::kPreDrain;
-    deadline_ms_ = now + static_cast<std::uint64_t>(config_.server.pre_drain.count());
-  }
+  if (stop_requests_ != 0 && !is_stopping()) begin_stop();
 }
 
 void Master::become_ready() {
   if (!health_.first_round_done() || supervisor_.serving() < config_.server.workers) return;
   phase_ = Phase::kServing;
+  put_in_force();
+  if (!reload_failure_.empty()) {
+    log::error("{}", reload_failure_);
+    log::error("going on with the last config that was good");
+  }
   log::info("ready: {} of {} backends up, {} workers", health_.up_count(), config_.backends.size(),
             supervisor_.serving());
   report_status();
   notifier_.ready();
   notifier_.watchdog();
+}
+
+void Master::begin_stop() {
+  log::info("stopping: answering what is in flight, for at most {} ms",
+            config_.server.drain_timeout.count());
+  notifier_.stopping();
+  reloader_.give_up();
+  phase_ = Phase::kPreDrain;
+  deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(config_.server.pre_drain.count());
 }
 
 // Stopping goes on when its time has come, or when someone is out of patience.
@@ -215,6 +254,7 @@ void Master::stop_step() {
 }
 
 void Master::begin_drain() {
+  forget_stored_listeners();
   listeners_.clear();  // the workers close theirs: then new connections are refused
   supervisor_.drain();
   phase_ = Phase::kDraining;
@@ -230,6 +270,8 @@ void Master::report_status() {
 }
 
 int Master::exit_code() const noexcept {
+  if (!control_.path.empty()) ::unlink(control_.path.c_str());
+  segment_.master().stopped_in_order.set(1);
   const std::uint64_t cut = supervisor_.cut_requests();
   if (cut == 0) {
     log::info("stopped: every request was answered");

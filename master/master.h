@@ -1,6 +1,10 @@
-// The master: reads as its life does. Opens what is shared, starts workers and probes, then waits,
-// reaps, replaces and retires until there is nothing left to keep. Callbacks only take notes; the
-// loop acts on them between two turns, so that a fork never happens inside a callback.
+// The master: reads as its life does. Opens what is shared, or takes it over, starts workers and
+// probes, then waits, reaps, replaces and retires until there is nothing left to keep, or until its
+// next image takes over (exec). Callbacks only take notes; the loop acts on them between two turns,
+// so that a fork or an exec never happens inside a callback.
+//
+// The parts of its work: master.cc lives; master_reload.cc changes over to a new config or binary;
+// master_endpoints.cc answers those who ask.
 #pragma once
 
 #include <uv.h>
@@ -8,16 +12,21 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "master/admin_server.h"
 #include "master/health_monitor.h"
+#include "master/inheritance.h"
 #include "master/listeners.h"
+#include "master/reloader.h"
 #include "master/report_source.h"
 #include "master/service_notifier.h"
+#include "master/start_config.h"
 #include "master/supervisor.h"
 #include "shared/base/event_loop.h"
 #include "shared/config.h"
+#include "shared/handover_channel.h"
 #include "shared/memory/segment.h"
 #include "shared/worker_birth.h"
 
@@ -31,8 +40,11 @@ inline constexpr int kExitCut = 3;
 
 class Master final : private HealthMonitor::Observer {
  public:
-  // Opens sockets and shared memory. The error says what could not be had.
-  static Result<std::unique_ptr<Master>> create(Config config);
+  // Opens sockets and shared memory, or takes what it needs of them out of `inherited`. The error
+  // says what could not be had; `inherited` is whole then, so that it can be tried with another
+  // config.
+  static Result<std::unique_ptr<Master>> create(const StartConfig& start, const Launch& launch,
+                                                Inheritance& inherited);
   ~Master();
 
   // Either the master has come to its end and this is the exit code, or this process is a worker
@@ -44,22 +56,40 @@ class Master final : private HealthMonitor::Observer {
   Outcome run();
 
  private:
-  Master(Config config, Segment segment, std::vector<Listener> listeners, Listener admin,
-         UniqueFd report_fd, std::vector<std::uint32_t> upstreams);
+  // All that is opened or taken over before there can be a master.
+  struct Parts {
+    Segment segment;
+    std::vector<Listener> listeners;
+    Listener admin;
+    ControlSocket control;
+    UniqueFd report;
+    HandoverChannel handover;
+    std::vector<std::uint32_t> upstreams;
+    std::uint32_t generation;
+  };
+  static Result<Parts> gather_parts(const StartConfig& start, Inheritance& inherited);
+  Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited);
 
   // Where the master is in its life; only ever forward.
   enum class Phase : std::uint8_t {
-    kStarting,  // workers and first probes under way
-    kServing,   // READY=1 was said
-    kPreDrain,  // told to stop, not closing yet: /readyz fails
-    kDraining,  // listeners closed
-    kCutting,   // out of patience: requests in flight end now
-    kKilling,   // so do workers that do not react
+    kStarting,    // workers and first probes under way
+    kTakingOver,  // as kStarting, while workers of an earlier generation serve
+    kServing,     // READY=1 was said
+    kPreDrain,    // told to stop, not closing yet: /readyz fails
+    kDraining,    // listeners closed
+    kCutting,     // out of patience: requests in flight end now
+    kKilling,     // so do workers that do not react
   };
 
+  void announce_addresses() const;
   void watch_signals();
   void start_timers();
-  void serve_admin();
+
+  // master_endpoints.cc
+  void serve_admin(UniqueFd listener);
+  void serve_control();
+  AdminRoutes reports();
+  AdminResponse set_drained(const AdminRequest& request, bool drained);
   ReportSource report();
 
   void on_health_changed(std::uint32_t) override { health_changed_ = true; }
@@ -68,41 +98,60 @@ class Master final : private HealthMonitor::Observer {
   // What the loop does between two turns.
   void act_on_notes();
   void become_ready();
+  void begin_stop();
   void stop_step();
   void begin_drain();
   void report_status();
   int exit_code() const noexcept;
   bool is_stopping() const noexcept { return phase_ >= Phase::kPreDrain; }
+  bool may_spawn() const noexcept;
 
-  static constexpr std::uint32_t kGeneration = 1;
+  // master_reload.cc
+  void reload_step();
+  void put_in_force();
+  void complete_reload();
+  void fail_reload(const std::string& why);
+  void retire_backends();
+  void exec_next_image(const std::string& failure);
+  Handoff write_will(const std::string& failure);
 
   // Owned, in the order in which they need each other.
   const Config config_;
+  const std::string config_text_;
+  const Launch& launch_;  // borrowed: main's
   Segment segment_;
   std::vector<Listener> listeners_;
-  Listener admin_listener_;
+  SocketAddress admin_address_;
+  SocketAddress admin_configured_;
+  ControlSocket control_;
   UniqueFd report_fd_;
+  HandoverChannel handover_;
   const std::vector<std::uint32_t> upstreams_;
+  const std::uint32_t generation_;
   EventLoop loop_;
   Supervisor supervisor_;
   ServiceNotifier notifier_;
   HealthMonitor health_;
+  Reloader reloader_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<AdminServer> control_server_;
   OwnedHandle<uv_poll_t> report_poll_;
   OwnedHandle<uv_timer_t> tick_;
   std::vector<OwnedHandle<uv_signal_t>> signals_;
-  const std::uint64_t started_at_ms_;  // wall clock, since 1970
   const std::vector<double> ring_shares_;
   std::uint64_t rate_limit_entries_ = 0;
   std::uint64_t entries_counted_ms_ = 0;
+  std::string reload_failure_;  // why we went back to the last good config; told when we serve
   // Notes for the loop.
   Phase phase_ = Phase::kStarting;
   std::uint32_t stop_requests_ = 0;
   std::uint32_t interrupts_ = 0;
-  std::uint64_t deadline_ms_ = 0;  // of the present phase of stopping
+  std::uint32_t reload_requests_ = 0;
+  std::uint64_t deadline_ms_ = 0;  // of the present phase
   std::uint64_t last_look_ms_ = 0;
   bool health_changed_ = false;
   bool reported_ = false;
+  bool goes_back_ = false;  // this image keeps the generation that serves
 };
 
 }  // namespace ringmaster

@@ -8,15 +8,19 @@
 #include "master/process_metrics.h"
 #include "master/totals.h"
 #include "master/version.h"
+#include "shared/base/clock.h"
 
 namespace ringmaster {
 namespace {
+
+constexpr std::uint64_t kRetiredSeriesMs = 3'600'000;
 
 constexpr std::array<std::string_view, 5> kCodeLabels{"1xx", "2xx", "3xx", "4xx", "5xx"};
 
 // A backend with all that is known of it at the moment of the scrape.
 struct BackendRow {
   std::string_view name;
+  bool is_configured;  // else it has left the config, and only what was counted is still told
   double ring_share;
   HealthState state;
   UpstreamTotals totals;
@@ -24,16 +28,31 @@ struct BackendRow {
 };
 using Rows = std::vector<BackendRow>;
 
+// A backend that was taken out of the config keeps its series until its last request is done and
+// nobody can have missed the last of its counts.
+void add_retired(const ReportSource& source, Rows& rows) {
+  const auto now = static_cast<std::uint64_t>(wall_clock_ms());
+  for (std::uint32_t i = 0; i < source.segment.upstream_count(); ++i) {
+    const UpstreamState& upstream = source.segment.upstream(i);
+    const std::uint64_t retired = upstream.retired_at_ms();
+    if (retired == 0) continue;
+    if (now - retired > kRetiredSeriesMs && source.segment.in_flight(i) == 0) continue;
+    rows.push_back({upstream.name(), false, 0, HealthState::kDown, sum_upstream(source.segment, i),
+                    source.segment.master().upstreams[i]});
+  }
+}
+
 Rows gather(const ReportSource& source) {
   Rows rows;
   rows.reserve(source.upstreams.size());
   for (std::size_t i = 0; i < source.upstreams.size(); ++i) {
     const std::uint32_t upstream = source.upstreams[i];
-    rows.push_back({source.config.backends[i].name, source.ring_shares[upstream],
+    rows.push_back({source.config.backends[i].name, true, source.ring_shares[upstream],
                     source.segment.upstream(upstream).health(),
                     sum_upstream(source.segment, upstream),
                     source.segment.master().upstreams[upstream]});
   }
+  add_retired(source, rows);
   return rows;
 }
 
@@ -91,13 +110,16 @@ void add_outcomes(MetricFamilies& families, const Rows& rows, const WorkerTotals
 void add_states(MetricFamilies& families, const Rows& rows) {
   auto up = families.gauge("ringmaster_backend_up",
                            "1 while a backend is in use, else 0; a suspect one is in use.");
-  for (const auto& row : rows) up.add({{"backend", row.name}}, is_up(row.state) ? 1.0 : 0.0);
+  for (const auto& row : rows) {
+    if (row.is_configured) up.add({{"backend", row.name}}, is_up(row.state) ? 1.0 : 0.0);
+  }
 
   auto states = families.gauge("ringmaster_backend_state",
                                "1 for the state that a backend is in, 0 for all others.");
   constexpr std::array kShown{HealthState::kUp, HealthState::kSuspect, HealthState::kDown,
                               HealthState::kDraining, HealthState::kSlowStart};
   for (const auto& row : rows) {
+    if (!row.is_configured) continue;
     const HealthState state =
         row.state == HealthState::kUnknown ? HealthState::kDown : row.state;  // not in use yet
     for (const HealthState shown : kShown) {
@@ -147,7 +169,9 @@ void add_upstream(MetricFamilies& families, const Rows& rows) {
   }
   auto share = families.gauge("ringmaster_ring_share_ratio",
                               "Share of all keys that hash to a backend while every one is up.");
-  for (const auto& row : rows) share.add({{"backend", row.name}}, row.ring_share);
+  for (const auto& row : rows) {
+    if (row.is_configured) share.add({{"backend", row.name}}, row.ring_share);
+  }
 
   auto spills = families.counter("ringmaster_hash_spills_total",
                                  "Requests whose key was this backend's and that went elsewhere.");
@@ -198,17 +222,18 @@ void add_workers(MetricFamilies& families, const ReportSource& source) {
 }
 
 void add_service(MetricFamilies& families, const ReportSource& source) {
-  const double started_s = static_cast<double>(source.started_at_ms) / 1e3;
+  const MasterSlab& facts = source.segment.master();
+  const double started_s = static_cast<double>(facts.service_started_ms.get()) / 1e3;
   families.gauge("ringmaster_config_generation", "Number of the configuration in force, from 1 on.")
       .add({}, std::uint64_t{source.generation});
   families
       .gauge("ringmaster_config_last_reload_successful",
              "1 if the last attempt to load a configuration succeeded, else 0.")
-      .add({}, 1.0);
+      .add({}, facts.last_reload_failed.get() == 0 ? 1.0 : 0.0);
   families
       .gauge("ringmaster_config_last_reload_success_timestamp_seconds",
              "When a configuration was last loaded, in seconds since 1970.")
-      .add({}, started_s);
+      .add({}, static_cast<double>(facts.config_loaded_ms.get()) / 1e3);
   families.gauge("ringmaster_build_info", "Always 1; the labels say which build this is.")
       .add({{"version", kVersion}, {"revision", kRevision}}, 1.0);
   families

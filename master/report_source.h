@@ -19,7 +19,6 @@ struct ReportSource {
   std::uint32_t generation;
   bool ready;
   bool stopping;
-  std::uint64_t started_at_ms;       // wall clock, since 1970
   std::uint64_t rate_limit_entries;  // counted a moment ago: counting walks the table
   std::vector<double> ring_shares;   // by upstream
 };

@@ -17,14 +17,28 @@ void write_ring(const Config& config, const std::vector<std::uint32_t>& upstream
 
 }  // namespace
 
-Result<std::vector<std::uint32_t>> publish_routing(const Config& config, Segment& segment,
-                                                   std::uint32_t generation) {
+Result<std::vector<std::uint32_t>> find_upstreams(const Config& config, Segment& segment) {
   std::vector<std::uint32_t> upstreams;
   for (const BackendConfig& backend : config.backends) {
     auto index = segment.claim_upstream(backend.name);
     if (!index) return Error{index.error()};
+    UpstreamState& upstream = segment.upstream(*index);
+    if (upstream.retired_at_ms() != 0) {  // back again; what was known of it is stale
+      upstream.set_health(HealthState::kUnknown, HealthCause::kNone);
+      upstream.explain(0, {});
+      upstream.set_retired_at_ms(0);
+    }
     upstreams.push_back(*index);
   }
+  return upstreams;
+}
+
+Result<std::vector<std::uint32_t>> publish_routing(const Config& config, Segment& segment,
+                                                   std::uint32_t generation) {
+  auto found = find_upstreams(config, segment);
+  if (!found) return found;
+  const std::vector<std::uint32_t>& upstreams = *found;
+  if (auto claimed = segment.claim_routing(generation); !claimed) return Error{claimed.error()};
   RoutingTable& table = segment.routing(generation);
   table = {};
   table.generation = generation;
@@ -36,8 +50,7 @@ Result<std::vector<std::uint32_t>> publish_routing(const Config& config, Segment
   }
   write_ring(config, upstreams, /*backup=*/false, segment.ring_memory(generation, false));
   write_ring(config, upstreams, /*backup=*/true, segment.ring_memory(generation, true));
-  segment.generations().put_in_force(generation);
-  return upstreams;
+  return found;
 }
 
 }  // namespace ringmaster

@@ -11,6 +11,9 @@
 
 namespace ringmaster {
 
+// The segment's index of each of config.backends, in their order; new names get one.
+Result<std::vector<std::uint32_t>> find_upstreams(const Config& config, Segment& segment);
+
 // Returns the segment's index of each of config.backends, in their order. On failure nothing that
 // is in force was touched.
 Result<std::vector<std::uint32_t>> publish_routing(const Config& config, Segment& segment,

@@ -7,12 +7,17 @@
 #include <cstring>
 #include <utility>
 
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
 
 namespace ringmaster {
 
 void ServiceNotifier::ready() {
   send("READY=1");
+}
+
+void ServiceNotifier::reloading() {
+  send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_ns() / 1000));
 }
 
 void ServiceNotifier::stopping() {

@@ -19,6 +19,8 @@ class ServiceNotifier {
   ServiceNotifier& operator=(const ServiceNotifier&) = delete;
 
   void ready();
+  // A reload begins; ready() ends it, whatever came of it.
+  void reloading();
   void stopping();
   // One line for people, shown by `systemctl status`: "serving: 3 of 3 backends up, 4 workers".
   // Sent only when it differs from the last.

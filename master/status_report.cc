@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "master/totals.h"
 #include "master/version.h"
+#include "shared/base/clock.h"
 
 namespace ringmaster {
 namespace {
@@ -103,9 +103,8 @@ Json rate_limit(const ReportSource& source, const WorkerTotals& totals) {
 }
 
 double uptime_seconds(const ReportSource& source) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const double started_s = static_cast<double>(source.started_at_ms) / 1000;
-  return rounded(std::chrono::duration<double>(now).count() - started_s);
+  const auto started_ms = source.segment.master().service_started_ms.get();
+  return (static_cast<double>(wall_clock_ms()) - static_cast<double>(started_ms)) / 1000;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "master/supervisor.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -17,6 +18,10 @@ constexpr std::uint64_t kYoungMs = 2'000;
 constexpr std::uint64_t kFirstBackOffMs = 100;
 constexpr std::uint64_t kLongestBackOffMs = 5'000;
 
+// Between the order to cut and the kill of a worker that does not react; and what an orphan gets on
+// top of the time to drain.
+constexpr std::uint64_t kCutPatienceMs = 1'000;
+
 constexpr std::array kMasterSignals{SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE};
 
 std::string describe_end(int status) {
@@ -26,24 +31,48 @@ std::string describe_end(int status) {
   return fmt::format("exited with {}", WEXITSTATUS(status));
 }
 
+// All but `kept` (sorted here) and the standard streams.
+void close_all_descriptors_but(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  unsigned first = 3;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(first)) continue;
+    if (static_cast<unsigned>(fd) > first) {
+      ::close_range(first, static_cast<unsigned>(fd) - 1, 0);
+    }
+    first = static_cast<unsigned>(fd) + 1;
+  }
+  ::close_range(first, ~0u, 0);
+}
+
 }  // namespace
 
-Supervisor::Supervisor(uv_loop_t* loop, const Config& config, Segment& segment,
-                       std::vector<Listener>& listeners, int report_fd, std::uint32_t generation)
-    : loop_(loop),
-      config_(config),
-      segment_(segment),
-      listeners_(listeners),
-      report_fd_(report_fd),
-      generation_(generation) {}
+Supervisor::Supervisor(const Resources& resources, std::uint32_t generation)
+    : resources_(resources),
+      segment_(resources.segment),
+      generation_(generation),
+      orphans_(resources.segment) {}
+
+void Supervisor::adopt(std::vector<HandedWorker> workers, std::vector<HandedWorker> strangers) {
+  for (HandedWorker& worker : workers) {
+    if (worker.slot >= kMaxWorkerSlots) continue;
+    WorkerSlot& slot = segment_.slot(worker.slot);
+    workers_.emplace_back(std::move(worker), slot);
+  }
+  strangers_ = std::move(strangers);
+  orphans_.find([this](std::uint32_t slot) { return !is_free(slot); });
+}
 
 std::optional<WorkerBirth> Supervisor::spawn_missing() {
   if (draining_) return std::nullopt;
-  const auto leaving = [](const WorkerProcess& w) { return w.state() == WorkerState::kDraining; };
+  const auto leaving = [this](const WorkerProcess& w) {
+    return is_of_another(w) || w.state() == WorkerState::kDraining;
+  };
   auto staying = workers_.size() -
                  static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), leaving));
   const std::uint64_t now = monotonic_ms();
-  for (std::uint32_t slot = 0; slot < kMaxWorkerSlots && staying < config_.server.workers; ++slot) {
+  for (std::uint32_t slot = 0; slot < kMaxWorkerSlots && staying < resources_.config.server.workers;
+       ++slot) {
     if (!is_free(slot)) continue;
     ++staying;  // also one that waits out its back-off holds its place
     if (now < not_before_ms_[slot]) continue;
@@ -53,8 +82,13 @@ std::optional<WorkerBirth> Supervisor::spawn_missing() {
 }
 
 bool Supervisor::is_free(std::uint32_t slot) const noexcept {
-  return std::none_of(workers_.begin(), workers_.end(),
+  return !orphans_.holds(slot) &&
+         std::none_of(workers_.begin(), workers_.end(),
                       [slot](const WorkerProcess& w) { return w.slot_index() == slot; });
+}
+
+bool Supervisor::is_of_another(const WorkerProcess& worker) const noexcept {
+  return worker.generation() != generation_;
 }
 
 std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
@@ -94,22 +128,25 @@ std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
 
 // In the child: lets go of all that is the master's.
 WorkerBirth Supervisor::leave_master(std::uint32_t slot, UniqueFd control) {
-  uv_loop_fork(loop_);  // until here the child shares the master's epoll set and signal pipe
+  segment_.slot(slot).set_pid(::getpid());
+  uv_loop_fork(resources_.loop);  // until here the child shares the master's epoll set and signals
   for (const int signal : kMasterSignals) ::signal(signal, SIG_IGN);
   ::signal(SIGTERM, SIG_DFL);
   ::signal(SIGCHLD, SIG_DFL);
-  uv_walk(
-      loop_,
-      [](uv_handle_t* handle, void* keep) {
-        uv_os_fd_t fd;
-        if (uv_fileno(handle, &fd) == 0 && fd != *static_cast<const int*>(keep)) ::close(fd);
-      },
-      const_cast<int*>(&report_fd_));
-  ::close(uv_backend_fd(loop_));
-  workers_.clear();  // the others' control channels: their end of file must not wait for us
+  const HandoverChannel& handover = resources_.handover;
+  std::vector<int> kept{segment_.fd(), control.get(), resources_.report_fd, handover.in.get(),
+                        handover.out.get()};
   std::vector<UniqueFd> sockets;
-  for (Listener& listener : listeners_) sockets.push_back(std::move(listener.socket));
-  return {config_, segment_, slot, generation_, std::move(sockets), std::move(control), report_fd_};
+  for (Listener& listener : resources_.listeners) {
+    kept.push_back(listener.socket.get());
+    sockets.push_back(std::move(listener.socket));
+  }
+  // Also the others' control channels, and those of clients of the master: their end of file must
+  // not wait for us.
+  close_all_descriptors_but(std::move(kept));
+  return {resources_.config,    segment_,           slot,
+          generation_,          std::move(sockets), std::move(control),
+          resources_.report_fd, handover.in.get(),  handover.out.get()};
 }
 
 void Supervisor::reap() {
@@ -122,16 +159,19 @@ void Supervisor::reap() {
     bury(*worker, status);
     worker = workers_.erase(worker);
   }
+  std::erase_if(strangers_, [](const HandedWorker& stranger) {
+    return ::waitpid(stranger.pid, nullptr, WNOHANG) == stranger.pid;
+  });
 }
 
 void Supervisor::bury(const WorkerProcess& worker, int status) {
   const std::uint32_t index = worker.slot_index();
   WorkerSlot& slot = segment_.slot(index);
   const bool asked_to_leave = worker.state() == WorkerState::kDraining;
+  const bool is_replaced = !draining_ && !is_of_another(worker);
   const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != 4;
   const std::uint64_t held = requests_held_by(index);
-  cut_requests_ += slot.cut_requests();
-  if (draining_ && !orderly) cut_requests_ += held;
+  if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
   segment_.master().cut_requests.add(held);
   segment_.metrics(index).release_gauges(segment_.upstream_count());
   slot.release();
@@ -142,7 +182,7 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   const RestartCause cause = worker.was_killed_as_hung() ? RestartCause::kHung
                              : WIFSIGNALED(status)       ? RestartCause::kSignal
                                                          : RestartCause::kExit;
-  if (!draining_) segment_.master().worker_restarts[static_cast<std::size_t>(cause)].add();
+  if (is_replaced) segment_.master().worker_restarts[static_cast<std::size_t>(cause)].add();
   const std::uint64_t now = monotonic_ms();
   std::uint32_t& young = young_deaths_[index];
   young = worker.age_ms(now) < kYoungMs ? young + 1 : 0;
@@ -151,9 +191,9 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   not_before_ms_[index] = now + wait;
   log::error("worker {} (pid {}) {}{}, {} requests in flight on it are lost{}", index, worker.pid(),
              describe_end(status), worker.was_killed_as_hung() ? " because it hung" : "", held,
-             draining_   ? ""
-             : wait == 0 ? "; replacing it now"
-                         : fmt::format("; replacing it in {} ms", wait));
+             !is_replaced ? ""
+             : wait == 0  ? "; replacing it now"
+                          : fmt::format("; replacing it in {} ms", wait));
 }
 
 std::uint64_t Supervisor::requests_held_by(std::uint32_t slot) const noexcept {
@@ -164,8 +204,22 @@ std::uint64_t Supervisor::requests_held_by(std::uint32_t slot) const noexcept {
   return held;
 }
 
-void Supervisor::kill_hung() {
+void Supervisor::look_after() {
+  const std::uint64_t now = monotonic_ms();
+  const auto drain_timeout =
+      static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
+  orphans_.look_after(drain_timeout + kCutPatienceMs);
   for (WorkerProcess& worker : workers_) {
+    if (worker.deadline_ms() != 0 && now >= worker.deadline_ms()) {
+      if (worker.last_order() == WorkerOrder::kCut) {
+        ::kill(worker.pid(), SIGKILL);
+      } else {
+        log::warning("worker {} (pid {}) of generation {} has not drained in time: cutting it",
+                     worker.slot_index(), worker.pid(), worker.generation());
+        worker.order(WorkerOrder::kCut);
+      }
+      worker.set_deadline_ms(now + kCutPatienceMs);
+    }
     if (!worker.looks_hung() || worker.was_killed_as_hung()) continue;
     log::error("worker {} (pid {}) hangs: killing it", worker.slot_index(), worker.pid());
     worker.mark_hung();
@@ -177,9 +231,22 @@ void Supervisor::ring_all() {
   for (WorkerProcess& worker : workers_) worker.ring_it();
 }
 
+void Supervisor::retire_others() {
+  const std::uint64_t deadline =
+      monotonic_ms() + static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
+  for (WorkerProcess& worker : workers_) {
+    if (!is_of_another(worker) || worker.last_order() != WorkerOrder::kServe) continue;
+    worker.order(WorkerOrder::kHandOver);
+    worker.set_deadline_ms(deadline);
+  }
+  // What each of them understands, whatever its version: hand over, and end.
+  for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGUSR1);
+}
+
 void Supervisor::drain() {
   draining_ = true;
   for (WorkerProcess& worker : workers_) worker.order(WorkerOrder::kDrain);
+  for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGTERM);
 }
 
 void Supervisor::cut() {
@@ -189,12 +256,23 @@ void Supervisor::cut() {
 
 void Supervisor::kill_all() {
   for (const WorkerProcess& worker : workers_) ::kill(worker.pid(), SIGKILL);
+  for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGKILL);
 }
 
 std::size_t Supervisor::serving() const noexcept {
   return static_cast<std::size_t>(
-      std::count_if(workers_.begin(), workers_.end(),
-                    [](const WorkerProcess& w) { return w.state() == WorkerState::kServing; }));
+      std::count_if(workers_.begin(), workers_.end(), [this](const WorkerProcess& w) {
+        return !is_of_another(w) && w.state() == WorkerState::kServing;
+      }));
+}
+
+std::vector<HandedWorker> Supervisor::duplicate_workers() const {
+  std::vector<HandedWorker> duplicates;
+  for (const WorkerProcess& worker : workers_) duplicates.push_back(worker.duplicate());
+  for (const HandedWorker& stranger : strangers_) {
+    duplicates.push_back({stranger.pid, kMaxWorkerSlots, {}, 0, 0});
+  }
+  return duplicates;
 }
 
 }  // namespace ringmaster

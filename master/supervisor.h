@@ -1,6 +1,7 @@
-// Keeps the wanted number of workers alive: forks, watches, reaps, replaces, and ends them
-// together. Runs between two turns of the master's loop, never inside a callback: the child returns
-// from spawn_missing() with a clean stack. Owner: the Master.
+// Keeps the wanted number of workers of the present generation alive: forks, watches, reaps,
+// replaces, and ends them together; sees those of earlier generations to their end. Runs between
+// two turns of the master's loop, never inside a callback: the child returns from spawn_missing()
+// with a clean stack. Owner: the Master.
 #pragma once
 
 #include <uv.h>
@@ -10,9 +11,12 @@
 #include <optional>
 #include <vector>
 
+#include "master/handoff.h"
 #include "master/listeners.h"
+#include "master/orphans.h"
 #include "master/worker_process.h"
 #include "shared/config.h"
+#include "shared/handover_channel.h"
 #include "shared/memory/segment.h"
 #include "shared/worker_birth.h"
 
@@ -20,29 +24,44 @@ namespace ringmaster {
 
 class Supervisor {
  public:
-  // All references outlive the supervisor. `report_fd` is the eventfd by which workers wake the
-  // master.
-  Supervisor(uv_loop_t* loop, const Config& config, Segment& segment,
-             std::vector<Listener>& listeners, int report_fd, std::uint32_t generation);
+  // What the supervisor borrows; all of it outlives him.
+  struct Resources {
+    uv_loop_t* loop;
+    const Config& config;
+    Segment& segment;
+    std::vector<Listener>& listeners;  // a child takes its copies of them along
+    int report_fd;                     // the eventfd by which workers wake the master
+    const HandoverChannel& handover;
+  };
+  Supervisor(const Resources& resources, std::uint32_t generation);
+
+  // Workers that the image before forked: our children all the same. Strangers count in a memory
+  // that we cannot read.
+  void adopt(std::vector<HandedWorker> workers, std::vector<HandedWorker> strangers);
 
   // Forks what is missing. In a child it returns what that worker is born with; in the master
   // nothing.
   std::optional<WorkerBirth> spawn_missing();
   // Takes note of every child that ended: its gauges are given back, its counters stay.
   void reap();
-  // Kills workers whose heartbeat stopped. At a steady pace of WorkerProcess::kLookEveryMs.
-  void kill_hung();
+  // At a steady pace of WorkerProcess::kLookEveryMs: kills workers whose heartbeat stopped, and
+  // cuts those of earlier generations whose time to drain is over.
+  void look_after();
   // The health words changed: workers look at them.
   void ring_all();
 
-  void drain();  // and no replacement from here on
+  // Workers of all other generations hand over what they can and drain.
+  void retire_others();
+  void drain();  // everyone, and no replacement from here on
   void cut();    // every request in flight ends now
   void kill_all();
 
-  std::size_t alive() const noexcept { return workers_.size(); }
-  std::size_t serving() const noexcept;
-  // Requests cut short by workers that had to go, or that died while draining.
+  std::size_t alive() const noexcept { return workers_.size() + strangers_.size(); }
+  std::size_t serving() const noexcept;  // of the present generation
+  // Requests cut short by workers that had to go, or that died while the service stopped.
   std::uint64_t cut_requests() const noexcept { return cut_requests_; }
+  // For the next image: duplicates of what is ours.
+  std::vector<HandedWorker> duplicate_workers() const;
 
  private:
   std::optional<WorkerBirth> spawn(std::uint32_t slot);
@@ -50,16 +69,16 @@ class Supervisor {
   void bury(const WorkerProcess& worker, int status);
   std::uint64_t requests_held_by(std::uint32_t slot) const noexcept;
   bool is_free(std::uint32_t slot) const noexcept;
+  bool is_of_another(const WorkerProcess& worker) const noexcept;
 
   // Borrowed.
-  uv_loop_t* const loop_;
-  const Config& config_;
+  const Resources resources_;
   Segment& segment_;
-  std::vector<Listener>& listeners_;  // a child takes its copies of them along
-  const int report_fd_;
   const std::uint32_t generation_;
   // Owned.
   std::vector<WorkerProcess> workers_;
+  std::vector<HandedWorker> strangers_;
+  Orphans orphans_;
   std::array<std::uint32_t, kMaxWorkerSlots> young_deaths_{};  // in a row, by slot
   std::array<std::uint64_t, kMaxWorkerSlots> not_before_ms_{};
   std::uint64_t cut_requests_ = 0;

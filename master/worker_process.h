@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "master/handoff.h"
 #include "shared/base/unique_fd.h"
 #include "shared/control_channel.h"
 #include "shared/memory/worker_slot.h"
@@ -22,6 +23,15 @@ class WorkerProcess {
         pid_(pid),
         slot_index_(slot_index) {}
 
+  // One that the image before forked.
+  WorkerProcess(HandedWorker&& handed, WorkerSlot& slot) noexcept
+      : slot_(&slot),
+        control_(std::move(handed.control)),
+        started_ms_(handed.started_ms),
+        deadline_ms_(handed.deadline_ms),
+        pid_(handed.pid),
+        slot_index_(handed.slot) {}
+
   pid_t pid() const noexcept { return pid_; }
   std::uint32_t slot_index() const noexcept { return slot_index_; }
   WorkerState state() const noexcept { return slot_->state(); }
@@ -29,8 +39,16 @@ class WorkerProcess {
   bool was_killed_as_hung() const noexcept { return hung_; }
 
   void order(WorkerOrder order) noexcept {
-    slot_->give(order);
+    if (order > slot_->order()) slot_->give(order);
     ring(control_.get());
+  }
+  // It must be gone by then; 0: it need not go.
+  void set_deadline_ms(std::uint64_t deadline_ms) noexcept { deadline_ms_ = deadline_ms; }
+  std::uint64_t deadline_ms() const noexcept { return deadline_ms_; }
+  std::uint32_t generation() const noexcept { return slot_->generation(); }
+  WorkerOrder last_order() const noexcept { return slot_->order(); }
+  HandedWorker duplicate() const {
+    return {pid_, slot_index_, UniqueFd(::dup(control_.get())), started_ms_, deadline_ms_};
   }
   void ring_it() noexcept { ring(control_.get()); }
 
@@ -58,6 +76,7 @@ class WorkerProcess {
   UniqueFd control_;
   std::uint64_t last_beat_ = 0;
   std::uint64_t started_ms_;
+  std::uint64_t deadline_ms_ = 0;
   pid_t pid_;
   std::uint32_t slot_index_;
   std::uint32_t still_ = 0;

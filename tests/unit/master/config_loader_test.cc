@@ -606,8 +606,6 @@ TEST(ConfigLoader, RefusesWhatIsNotSupportedYet) {
   expect_each({
       {"server.proxy_protocol = true",
        {"1:25: server.proxy_protocol: not supported yet, remove it or set it to false"}},
-      {"admin.socket = \"/run/x\"",
-       {"1:16: admin.socket: not supported yet, remove it or set it to \"\""}},
       {"hash.balance_factor = 1.25",
        {"1:23: hash.balance_factor: not supported yet, remove it or set it to 0.0"}},
       {"health.panic_threshold = 0.5",

@@ -24,6 +24,8 @@ class ReportFixture : public testing::Test, protected HealthMonitor::Observer {
       config_.backends.push_back(backend);
       upstreams_.push_back(*segment_.claim_upstream(name));
     }
+    segment_.master().service_started_ms.set(1'700'000'000'500);
+    segment_.master().config_loaded_ms.set(1'700'000'000'500);
     monitor_ = std::make_unique<HealthMonitor>(loop_.get(), config_, segment_, upstreams_,
                                                static_cast<HealthMonitor::Observer&>(*this));
   }
@@ -42,7 +44,6 @@ class ReportFixture : public testing::Test, protected HealthMonitor::Observer {
             .generation = 1,
             .ready = true,
             .stopping = false,
-            .started_at_ms = 1'700'000'000'500,
             .rate_limit_entries = 42,
             .ring_shares = ring_shares_};
   }

@@ -1,0 +1,27 @@
+// The Unix socket behind `ringmaster ctl`: whoever may open it may change things, so it is the
+// owner's alone (0600). Held by the master, handed on across exec.
+#pragma once
+
+#include <string>
+
+#include "shared/base/result.h"
+#include "shared/base/unique_fd.h"
+
+namespace ringmaster {
+
+struct ControlSocket {
+  UniqueFd socket;   // listening; not open where there is none
+  std::string path;  // "" where there is none
+};
+
+// Where the socket of this config is: admin.socket, else control.sock in the directory that systemd
+// made for the service ($RUNTIME_DIRECTORY), else "" for nowhere.
+std::string control_socket_path(const std::string& configured);
+
+// Replaces the socket that a dead master left there; fails where a living one answers.
+Result<ControlSocket> open_control_socket(const std::string& path);
+
+// A connected stream socket to the master behind `path`.
+Result<UniqueFd> connect_to_control_socket(const std::string& path);
+
+}  // namespace ringmaster

@@ -1,0 +1,143 @@
+#include "master/ctl.h"
+
+#include <fmt/format.h>
+#include <llhttp.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "master/config_loader.h"
+#include "master/control_socket.h"
+#include "master/status_table.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int kRefused = 1;
+// Where the packaged service has its socket.
+constexpr const char* kServiceSocket = "/run/ringmaster/control.sock";
+
+struct Answer {
+  int status = 0;
+  std::string body;
+};
+
+// As the master that runs with this config finds it: admin.socket, else where systemd puts it.
+std::string find_socket(const CtlOptions& options, const std::string& config_file) {
+  if (!options.socket.empty()) return options.socket;
+  const LoadedConfig loaded = load_config_file(config_file);
+  const std::string path =
+      control_socket_path(loaded.problems.empty() ? loaded.config.admin.socket : std::string());
+  return path.empty() ? kServiceSocket : path;
+}
+
+Result<bool> send_all(int socket, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error{std::string("the master does not listen: ") + std::strerror(errno)};
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+// One response, read to its end; however long it takes: a reload waits for its new workers.
+Result<Answer> receive(int socket) {
+  Answer answer;
+  bool complete = false;
+  struct State {
+    Answer& answer;
+    bool& complete;
+  } state{answer, complete};
+  llhttp_settings_t settings;
+  llhttp_settings_init(&settings);
+  settings.on_body = [](llhttp_t* parser, const char* at, std::size_t size) {
+    static_cast<State*>(parser->data)->answer.body.append(at, size);
+    return 0;
+  };
+  settings.on_message_complete = [](llhttp_t* parser) {
+    static_cast<State*>(parser->data)->complete = true;
+    return 0;
+  };
+  llhttp_t parser;
+  llhttp_init(&parser, HTTP_RESPONSE, &settings);
+  parser.data = &state;
+  std::array<char, 65'536> bytes;
+  while (!complete) {
+    const ssize_t n = ::recv(socket, bytes.data(), bytes.size(), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Error{"the master closed the connection without an answer; see its log"};
+    if (llhttp_execute(&parser, bytes.data(), static_cast<std::size_t>(n)) != HPE_OK) {
+      return Error{"the master's answer cannot be read"};
+    }
+  }
+  answer.status = parser.status_code;
+  return answer;
+}
+
+Result<Answer> ask(const std::string& path, std::string_view method, std::string_view target) {
+  auto socket = connect_to_control_socket(path);
+  if (!socket) {
+    return Error{socket.error() +
+                 "; is ringmaster running, with admin.socket set or under systemd? Say which "
+                 "socket with --socket"};
+  }
+  const std::string request =
+      fmt::format("{} {} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n\r\n", method, target);
+  if (auto sent = send_all(socket->get(), request); !sent) return Error{sent.error()};
+  return receive(socket->get());
+}
+
+int report(const Result<Answer>& answer) {
+  if (!answer) {
+    fmt::print(stderr, "ringmaster ctl: {}\n", answer.error());
+    return kRefused;
+  }
+  const bool is_ok = answer->status == 200;
+  fmt::print(is_ok ? stdout : stderr, "{}", answer->body);
+  return is_ok ? 0 : kRefused;
+}
+
+int show_status(const std::string& socket, bool json) {
+  auto answer = ask(socket, "GET", "/status");
+  if (answer && answer->status == 200 && !json) answer->body = render_status_table(answer->body);
+  return report(answer);
+}
+
+}  // namespace
+
+CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
+  CLI::App* ctl = app.add_subcommand("ctl", "Ask the running master, or tell it what to do");
+  ctl->fallthrough();
+  ctl->require_subcommand(1);
+  ctl->add_option(
+      "--socket", options.socket,
+      "Control socket; default: admin.socket of the config, else where systemd puts it");
+  ctl->add_flag("--json", options.json, "Print JSON instead of a table");
+  const auto add = [&](const char* name, const char* what) {
+    CLI::App* command = ctl->add_subcommand(name, what);
+    command->fallthrough();
+    command->callback([&options, name] { options.command = name; });
+    return command;
+  };
+  add("status", "Backends, workers, the limiter");
+  add("reload", "Load config and binary anew; waits, and exits with the outcome");
+  for (const auto& [name, what] :
+       {std::pair{"drain", "Give a backend no new requests, until it is made ready again"},
+        std::pair{"ready", "Use a drained backend again"}}) {
+    add(name, what)->add_option("NAME", options.argument, "Name of a backend")->required();
+  }
+  return ctl;
+}
+
+int run_ctl(const CtlOptions& options, const std::string& config_file) {
+  const std::string socket = find_socket(options, config_file);
+  if (options.command == "status") return show_status(socket, options.json);
+  if (options.command == "reload") return report(ask(socket, "POST", "/reload"));
+  return report(ask(socket, "POST", fmt::format("/{}?{}", options.command, options.argument)));
+}
+
+}  // namespace ringmaster

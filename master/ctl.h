@@ -1,0 +1,24 @@
+// `ringmaster ctl`: asks the running master something over its control socket, or tells it to do
+// something, waits for the outcome, prints it, and exits with it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace ringmaster {
+
+struct CtlOptions {
+  std::string socket;    // --socket; empty: found from the config and the environment
+  std::string command;   // "status", "reload", …
+  std::string argument;  // NAME of `drain` and `ready`
+  bool json = false;
+};
+
+// Adds the subcommand and its own; the app fills `options` when it parses.
+CLI::App* describe_ctl(CLI::App& app, CtlOptions& options);
+
+// The exit code: 0, or 1 where the master refuses or cannot be asked.
+// `config_file`: -c, to find the socket by.
+int run_ctl(const CtlOptions& options, const std::string& config_file);
+
+}  // namespace ringmaster

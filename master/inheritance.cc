@@ -1,0 +1,72 @@
+#include "master/inheritance.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "master/service_store.h"
+#include "shared/base/log.h"
+
+namespace ringmaster {
+namespace {
+
+void adopt_memory(Inheritance& inherited, UniqueFd memory) {
+  if (!memory.is_open()) return;
+  auto segment = Segment::adopt(std::move(memory));
+  if (segment) {
+    inherited.segment.emplace(*std::move(segment));
+    return;
+  }
+  log::warning("{}: starting with a fresh one; counters and rate limits begin anew",
+               segment.error());
+  std::move(inherited.workers.begin(), inherited.workers.end(),
+            std::back_inserter(inherited.strangers));
+  inherited.workers.clear();
+}
+
+Inheritance take_over(Handoff handoff) {
+  Inheritance inherited;
+  inherited.is_takeover = true;
+  inherited.listeners = std::move(handoff.listeners);
+  inherited.admin = std::move(handoff.admin);
+  inherited.control = std::move(handoff.control);
+  inherited.report = std::move(handoff.report);
+  inherited.handover = {std::move(handoff.hand_over_in), std::move(handoff.hand_over_out)};
+  for (HandedWorker& worker : handoff.workers) {
+    const bool is_known = worker.slot < kMaxWorkerSlots;
+    (is_known ? inherited.workers : inherited.strangers).push_back(std::move(worker));
+  }
+  inherited.waiters = std::move(handoff.waiters);
+  inherited.failure = std::move(handoff.failure);
+  adopt_memory(inherited, std::move(handoff.memory));
+  return inherited;
+}
+
+}  // namespace
+
+Inheritance find_inheritance() {
+  auto handoff = read_handoff();
+  if (handoff && *handoff) return take_over(**std::move(handoff));
+  if (!handoff) log::error("{}", handoff.error());
+
+  Inheritance inherited;
+  StoredDescriptors stored = take_from_systemd();
+  inherited.listeners = std::move(stored.listeners);
+  adopt_memory(inherited, std::move(stored.memory));
+  return inherited;
+}
+
+void Inheritance::take_back(std::vector<Listener> clients, std::vector<Listener> for_admin) {
+  std::move(clients.begin(), clients.end(), std::back_inserter(listeners));
+  std::move(for_admin.begin(), for_admin.end(), std::back_inserter(admin));
+}
+
+std::string Inheritance::last_good_config() const {
+  return segment ? std::string(segment->config_archive().text()) : std::string();
+}
+
+bool Inheritance::may_fall_back() const {
+  if (!segment || last_good_config().empty()) return false;
+  return is_takeover || segment->master().stopped_in_order.get() == 0;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,115 @@
+// What the master answers: reports to whoever asks on the admin endpoint, and orders from whoever
+// may open the control socket (`ringmaster ctl`).
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
+#include "master/master.h"
+#include "master/metrics_exporter.h"
+#include "master/status_report.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+namespace ringmaster {
+namespace {
+
+// Counting clients of the rate limiter walks its table.
+constexpr std::uint64_t kCountEntriesEveryMs = 2'000;
+
+AdminResponse text(int status, std::string line) {
+  return {status, "text/plain; charset=utf-8", std::move(line) + "\n", {}};
+}
+
+AdminResponse only_by_post() {
+  AdminResponse response = text(405, "this changes something: POST");
+  response.fields = {{"Allow", "POST"}};
+  return response;
+}
+
+std::unique_ptr<AdminServer> start_server(uv_loop_t* loop, UniqueFd listener, AdminRoutes routes,
+                                          const AdminLimits& limits) {
+  auto server = AdminServer::start(loop, std::move(listener), std::move(routes), limits);
+  if (!server) throw std::runtime_error(server.error());
+  return *std::move(server);
+}
+
+}  // namespace
+
+AdminRoutes Master::reports() {
+  AdminRoutes routes;
+  routes["/metrics"] = [this](const AdminRequest&) -> AdminResponse {
+    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(report()), {}};
+  };
+  routes["/status"] = [this](const AdminRequest&) -> AdminResponse {
+    return {200, "application/json", render_status(report()), {}};
+  };
+  routes["/healthz"] = [](const AdminRequest&) -> AdminResponse { return text(200, "ok"); };
+  routes["/readyz"] = [this](const AdminRequest&) -> AdminResponse {
+    if (is_stopping()) return text(503, "stopping");
+    if (phase_ == Phase::kStarting) return text(503, "starting");
+    if (health_.up_count() == 0) return text(503, "no backend is up");
+    return text(200, "ready");
+  };
+  return routes;
+}
+
+void Master::serve_admin(UniqueFd listener) {
+  admin_ = start_server(loop_.get(), std::move(listener), reports(), {});
+}
+
+void Master::serve_control() {
+  if (!control_.socket.is_open()) return;
+  AdminRoutes routes = reports();
+  routes["/reload"] = [this](const AdminRequest& request) -> AdminResponse {
+    if (request.method != "POST") return only_by_post();
+    if (is_stopping()) return text(409, "the service is stopping");
+    log::info("reload: asked for over the control socket");
+    reloader_.request(UniqueFd(::fcntl(request.connection, F_DUPFD_CLOEXEC, 3)));
+    return {.status = kAnsweredLater, .body = {}};
+  };
+  routes["/drain"] = [this](const AdminRequest& request) { return set_drained(request, true); };
+  routes["/ready"] = [this](const AdminRequest& request) { return set_drained(request, false); };
+  UniqueFd listener(::fcntl(control_.socket.get(), F_DUPFD_CLOEXEC, 3));
+  control_server_ =
+      start_server(loop_.get(), std::move(listener), std::move(routes), {.accepts_post = true});
+}
+
+// POST /drain?NAME and /ready?NAME: names of backends need no escaping.
+AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
+  if (request.method != "POST") return only_by_post();
+  const std::string& name = request.query;
+  if (!health_.set_drained(name, drained)) {
+    std::string known;
+    for (const BackendConfig& backend : config_.backends) {
+      known += (known.empty() ? "" : ", ") + backend.name;
+    }
+    return text(404, fmt::format("no backend is called \"{}\"; there are: {}", name, known));
+  }
+  return text(200, drained
+                       ? fmt::format("{} gets no new requests; `ringmaster ctl ready {}` ends it",
+                                     name, name)
+                       : fmt::format("{} is in use again, as far as it is healthy", name));
+}
+
+ReportSource Master::report() {
+  const std::uint64_t now = monotonic_ms();
+  if (now - entries_counted_ms_ >= kCountEntriesEveryMs) {
+    entries_counted_ms_ = now;
+    const RateLimitConfig& limit = config_.rate_limit;
+    const bool limited = limit.requests_per_second != 0;
+    rate_limit_entries_ =
+        limited ? segment_.buckets(limit.table_entries).count_active(monotonic_ns()) : 0;
+  }
+  return {.config = config_,
+          .segment = segment_,
+          .upstreams = upstreams_,
+          .health = health_,
+          .generation = segment_.generations().in_force(),
+          .ready = phase_ == Phase::kServing || phase_ == Phase::kTakingOver,
+          .stopping = is_stopping(),
+          .rate_limit_entries = rate_limit_entries_,
+          .ring_shares = ring_shares_};
+}
+
+}  // namespace ringmaster

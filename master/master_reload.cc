@@ -1,0 +1,158 @@
+// The change over to a new config or a new binary. The image that serves has them checked and
+// execs; the next one, under the same pid, takes over memory, sockets and workers, starts a
+// generation of its own, and retires the one before. What cannot be used changes nothing: the next
+// image then goes back to the config and the workers that serve.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+#include "master/handoff.h"
+#include "master/master.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+
+namespace ringmaster {
+namespace {
+
+// An answer of the admin endpoint that is on its way is waited for no longer than this.
+constexpr std::uint64_t kAnswersOutMs = 500;
+
+UniqueFd duplicate(int fd) {
+  return UniqueFd(fd >= 0 ? ::dup(fd) : -1);
+}
+
+void log_lines(const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) log::error("{}", line);
+}
+
+}  // namespace
+
+void Master::reload_step() {
+  if (std::exchange(reload_requests_, 0) != 0) {
+    log::info("reload: asked for by SIGHUP");
+    reloader_.request({});
+  }
+  if (const std::string refusal = reloader_.take_refusal(); !refusal.empty()) {
+    log_lines(refusal);
+    log::error("reload refused: going on as before");
+    segment_.master().last_reload_failed.set(1);
+  }
+  const std::uint64_t now = monotonic_ms();
+  if (phase_ == Phase::kTakingOver) {
+    if (supervisor_.serving() >= config_.server.workers) return complete_reload();
+    if (now >= deadline_ms_ && !goes_back_) {
+      exec_next_image("the workers of the new configuration did not come up");
+    }
+    return;
+  }
+  if (phase_ != Phase::kServing || !reloader_.is_accepted()) {
+    deadline_ms_ = now + kAnswersOutMs;
+    return;
+  }
+  if (!admin_->is_writing() || now >= deadline_ms_) exec_next_image({});
+}
+
+void Master::put_in_force() {
+  MasterSlab& facts = segment_.master();
+  segment_.generations().put_in_force(generation_);
+  facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
+  if (!reload_failure_.empty()) return;
+  facts.config_loaded_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
+  if (!segment_.config_archive().keep(config_text_)) {
+    log::warning("the config is longer than {} bytes: it is not kept to fall back on",
+                 kMaxArchivedConfig);
+  }
+  retire_backends();
+}
+
+// Backends that this config does not have any more: their series stay for a while.
+void Master::retire_backends() {
+  std::vector<bool> in_use(segment_.upstream_count());
+  for (const std::uint32_t upstream : upstreams_) in_use[upstream] = true;
+  for (std::uint32_t i = 0; i < in_use.size(); ++i) {
+    UpstreamState& upstream = segment_.upstream(i);
+    if (in_use[i] || upstream.retired_at_ms() != 0) continue;
+    upstream.set_retired_at_ms(static_cast<std::uint64_t>(wall_clock_ms()));
+  }
+}
+
+void Master::complete_reload() {
+  phase_ = Phase::kServing;
+  put_in_force();
+  supervisor_.retire_others();
+  report_status();
+  notifier_.ready();
+  notifier_.watchdog();
+  if (!reload_failure_.empty()) {
+    reloader_.fail(reload_failure_);
+    return;
+  }
+  const std::string done =
+      fmt::format("generation {} serves: {} of {} backends up, {} workers", generation_,
+                  health_.up_count(), config_.backends.size(), supervisor_.serving());
+  log::info("reloaded: {}", done);
+  reloader_.succeed(done);
+}
+
+Handoff Master::write_will(const std::string& failure) {
+  Handoff will;
+  will.memory = duplicate(segment_.fd());
+  will.report = duplicate(report_fd_.get());
+  will.hand_over_in = duplicate(handover_.in.get());
+  will.hand_over_out = duplicate(handover_.out.get());
+  for (const Listener& listener : listeners_) {
+    will.listeners.push_back({duplicate(listener.socket.get()), listener.address,
+                              listener.configured, listener.is_systemds});
+  }
+  will.admin.push_back({duplicate(admin_->listener()), admin_address_, admin_configured_, false});
+  will.control = {duplicate(control_.socket.get()), control_.path};
+  will.workers = supervisor_.duplicate_workers();
+  for (const UniqueFd& waiter : reloader_.waiters()) {
+    will.waiters.push_back(duplicate(waiter.get()));
+  }
+  will.failure = failure;
+  return will;
+}
+
+// Comes back only if it fails, and then nothing has changed.
+void Master::exec_next_image(const std::string& failure) {
+  if (failure.empty()) {
+    log::info("reload: the new binary takes over");
+    notifier_.reloading();
+  } else {
+    log::error("reload: {}", failure);
+  }
+  const Handoff will = write_will(failure);
+  auto memo = write_handoff(will);
+  if (!memo) return fail_reload(memo.error());
+  ::setenv(kHandoffVariable, std::to_string(memo->get()).c_str(), 1);
+
+  std::vector<std::string> words = launch_.arguments;
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  // A signal in the moment without handlers would end the process; blocked, it waits for them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &before);
+  ::execv(launch_.binary.c_str(), argv.data());
+  const int error = errno;
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  ::unsetenv(kHandoffVariable);
+  fail_reload(fmt::format("cannot execute {}: {}", launch_.binary, std::strerror(error)));
+}
+
+void Master::fail_reload(const std::string& why) {
+  notifier_.ready();
+  if (phase_ == Phase::kTakingOver) deadline_ms_ = monotonic_ms() + kAnswersOutMs;
+  reloader_.fail(why);
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,48 @@
+// Workers of a master that died: they saw it and drain, in slots of the memory that we found. They
+// are not our children, so they are watched through pidfds until they are gone, and their slots are
+// not given to anyone before. Owner: the Supervisor.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "shared/base/unique_fd.h"
+#include "shared/memory/segment.h"
+
+namespace ringmaster {
+
+class Orphans {
+ public:
+  explicit Orphans(Segment& segment) noexcept : segment_(segment) {}
+
+  // Takes every slot in use that `is_ours` does not claim.
+  template <class IsOurs>
+  void find(IsOurs&& is_ours) {
+    for (std::uint32_t slot = 0; slot < segment_.slots_used(); ++slot) {
+      if (segment_.slot(slot).state() != WorkerState::kFree && !is_ours(slot)) take(slot);
+    }
+  }
+  // Gives back what dead ones held, and kills those that outlived `patience_ms` since they were
+  // found.
+  void look_after(std::uint64_t patience_ms);
+  bool holds(std::uint32_t slot) const noexcept;
+
+ private:
+  struct Orphan {
+    std::uint32_t slot;
+    pid_t pid;       // 0: its fork may have been under way when the master died
+    UniqueFd pidfd;  // not open: no such process any more
+    std::uint64_t found_ms;
+  };
+  void take(std::uint32_t slot);
+  bool is_gone(const Orphan& orphan) const noexcept;
+
+  // Borrowed.
+  Segment& segment_;
+  // Owned.
+  std::vector<Orphan> orphans_;
+};
+
+}  // namespace ringmaster

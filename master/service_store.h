@@ -1,0 +1,27 @@
+// systemd's store of descriptors (FileDescriptorStoreMax=): what a master that dies leaves to the
+// one that systemd starts after it, and the sockets of a .socket unit. Does nothing without
+// systemd.
+#pragma once
+
+#include <vector>
+
+#include "master/listeners.h"
+#include "shared/base/unique_fd.h"
+
+namespace ringmaster {
+
+struct StoredDescriptors {
+  UniqueFd memory;  // the segment's memfd; not open where none was stored
+  std::vector<Listener> listeners;
+};
+
+// Takes what systemd passed (LISTEN_FDS) and clears the environment of it. To be called once, first
+// thing: until then these numbers belong to nobody.
+StoredDescriptors take_from_systemd();
+
+// Leaves the segment and our own listeners with systemd, in the place of what was there.
+void store_with_systemd(int memory, const std::vector<Listener>& listeners);
+// On an orderly stop: ports are closed when they are closed.
+void forget_stored_listeners();
+
+}  // namespace ringmaster
