@@ -26,10 +26,12 @@ std::uint32_t limit_by_files() {
 }  // namespace
 
 Acceptor::Acceptor(WorkerContext& context, ClientConnections& clients,
-                   std::vector<UniqueFd> listeners)
+                   std::vector<UniqueFd> listeners, int hand_over_in)
     : context_(context),
       clients_(clients),
       listeners_(std::move(listeners)),
+      hand_over_in_(hand_over_in),
+      hand_over_poll_(open_handle<uv_poll_t>(this, uv_poll_init, context.loop, hand_over_in)),
       pause_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)),
       limit_(context.config.server.max_connections != 0 ? context.config.server.max_connections
                                                         : limit_by_files()) {
@@ -51,15 +53,40 @@ void Acceptor::watch() {
     }
   };
   for (auto& poll : polls_) uv_poll_start(poll.get(), UV_READABLE, on_readable);
+  uv_poll_start(hand_over_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
+    if (auto* self = owner_of<Acceptor>(poll)) self->receive_batch();
+  });
+}
+
+// The others are asked to take it; true: this worker looks away.
+bool Acceptor::must_look_away() {
+  if (is_full()) {
+    look_away(kLookAwayMs * 5);
+    return true;
+  }
+  if (context_.draining || !has_more_than_its_share() || looked_away_ >= kMostLookAways) {
+    return false;
+  }
+  ++looked_away_;
+  look_away(kLookAwayMs);
+  return true;
+}
+
+void Acceptor::receive_batch() {
+  for (int i = 0; i < kBatch; ++i) {
+    if (must_look_away()) return;
+    Received received = receive_handed(hand_over_in_, handed_);
+    if (received.is_empty) break;
+    looked_away_ = 0;
+    if (received.connection) clients_.take_over(*std::move(received.connection));
+  }
+  handed_.clear();
+  handed_.shrink_to_fit();  // hand-overs are rare
 }
 
 void Acceptor::accept_batch(int listener, int most) {
   for (int i = 0; i < most; ++i) {
-    if (is_full()) return look_away(kLookAwayMs * 5);
-    if (!context_.draining && has_more_than_its_share() && looked_away_ < kMostLookAways) {
-      ++looked_away_;
-      return look_away(kLookAwayMs);
-    }
+    if (must_look_away()) return;
     sockaddr_storage peer;
     socklen_t size = sizeof peer;
     const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
@@ -98,6 +125,7 @@ bool Acceptor::is_full() const noexcept {
 
 void Acceptor::look_away(std::uint64_t for_ms) {
   for (auto& poll : polls_) uv_poll_stop(poll.get());
+  if (hand_over_poll_) uv_poll_stop(hand_over_poll_.get());
   const auto look_again = [](uv_timer_t* timer) noexcept {
     if (auto* self = owner_of<Acceptor>(timer)) self->watch();
   };
@@ -106,6 +134,7 @@ void Acceptor::look_away(std::uint64_t for_ms) {
 
 void Acceptor::close() {
   polls_.clear();
+  hand_over_poll_.reset();
   pause_.reset();
   for (const UniqueFd& listener : listeners_) {
     const int flags = 1 << 16;  // as many as there are

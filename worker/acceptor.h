@@ -1,4 +1,5 @@
-// Takes connections off the listening sockets that all workers share. Every worker is woken for
+// Takes connections off the listening sockets that all workers share, and those that workers who
+// drain give away. Every worker is woken for
 // every connection, so one that has clearly more than its share looks away for a moment and leaves
 // the rest to the others; a small batch a turn keeps a busy one from taking all.
 #pragma once
@@ -6,6 +7,7 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "shared/base/unique_fd.h"
@@ -16,8 +18,9 @@ namespace ringmaster {
 
 class Acceptor {
  public:
-  // `listeners`: descriptors of this process, closed by close().
-  Acceptor(WorkerContext& context, ClientConnections& clients, std::vector<UniqueFd> listeners);
+  // `listeners`: descriptors of this process, closed by close(). `hand_over_in`: borrowed.
+  Acceptor(WorkerContext& context, ClientConnections& clients, std::vector<UniqueFd> listeners,
+           int hand_over_in);
 
   void start();
   // Takes what already waits in the queues, then closes the listeners.
@@ -25,6 +28,8 @@ class Acceptor {
 
  private:
   void accept_batch(int listener, int most);
+  void receive_batch();
+  bool must_look_away();
   bool has_more_than_its_share() const noexcept;
   bool is_full() const noexcept;
   void look_away(std::uint64_t for_ms);
@@ -35,6 +40,9 @@ class Acceptor {
   ClientConnections& clients_;
   // Owned.
   std::vector<UniqueFd> listeners_;
+  const int hand_over_in_;
+  OwnedHandle<uv_poll_t> hand_over_poll_;
+  std::string handed_;  // room for a message
   std::vector<OwnedHandle<uv_poll_t>> polls_;
   OwnedHandle<uv_timer_t> pause_;
   std::uint32_t limit_;

@@ -17,10 +17,11 @@ constexpr std::uint64_t kBeatMs = 200;
 class Worker {
  public:
   Worker(uv_loop_t* loop, WorkerBirth birth)
-      : context_(loop, birth.config, birth.segment, birth.slot, birth.generation, birth.report_fd),
+      : context_(loop, birth.config, birth.segment, birth.slot, birth.generation, birth.report_fd,
+                 birth.hand_over_out),
         proxy_(context_),
         clients_(context_, proxy_),
-        acceptor_(context_, clients_, std::move(birth.listeners)),
+        acceptor_(context_, clients_, std::move(birth.listeners), birth.hand_over_in),
         control_(std::move(birth.control)),
         beat_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
         grace_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
@@ -57,11 +58,13 @@ class Worker {
     context_.ring_master();
   }
 
-  // SIGTERM to a single worker: it drains, and the master starts another one.
+  // SIGTERM to a single worker: it drains, and the master starts another one. SIGUSR1: it hands
+  // over what it can besides.
   static UniqueFd watch_signals() {
     sigset_t mask;
     sigemptyset(&mask);
     sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGUSR1);
     ::sigprocmask(SIG_BLOCK, &mask, nullptr);
     return UniqueFd(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
   }
@@ -69,7 +72,7 @@ class Worker {
   void on_signal() {
     signalfd_siginfo info;
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      drain();
+      drain(/*hands_over=*/info.ssi_signo == SIGUSR1);
     }
   }
 
@@ -79,7 +82,7 @@ class Worker {
       // Nobody will give orders any more: free the ports at once, finish, and go; not for ever.
       uv_poll_stop(control_poll_.get());
       if (!context_.draining) log::warning("master is gone: closing the listeners and draining");
-      drain();
+      drain(/*hands_over=*/false);
       const auto patience =
           static_cast<std::uint64_t>(context_.config.server.drain_timeout.count());
       uv_timer_start(
@@ -90,17 +93,25 @@ class Worker {
           patience, 0);
       return;
     }
-    if (context_.slot.order() >= WorkerOrder::kDrain) drain();
-    if (context_.slot.order() == WorkerOrder::kCut) return cut();
+    const WorkerOrder order = context_.slot.order();
+    if (order >= WorkerOrder::kHandOver) drain(/*hands_over=*/order == WorkerOrder::kHandOver);
+    if (order == WorkerOrder::kCut) return cut();
     proxy_.on_routes_changed();
   }
 
-  void drain() {
-    if (context_.draining) return;
-    context_.draining = true;
-    acceptor_.close();
+  // May be called again, then without a hand-over: the service stops and nobody takes over.
+  void drain(bool hands_over) {
+    if (context_.draining && context_.hands_over == hands_over) return;
+    const bool is_first = !std::exchange(context_.draining, true);
+    if (!is_first && hands_over) return;
+    context_.hands_over = hands_over;
+    if (is_first) acceptor_.close();
     context_.slot.announce(WorkerState::kDraining);
-    clients_.begin_drain();
+    if (hands_over) {
+      clients_.hand_over_all();
+    } else {
+      clients_.begin_drain();
+    }
     proxy_.upstreams.close_idle(/*only_unusable=*/false);
     context_.ring_master();
   }
@@ -128,7 +139,7 @@ class Worker {
 }  // namespace
 
 int run_worker(WorkerBirth birth) {
-  ::prctl(PR_SET_NAME, "ringmaster-wrkr");
+  ::prctl(PR_SET_NAME, kWorkerProcessName);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGINT, SIG_IGN);  // a terminal's ^C goes to the whole group; the master decides
   ::signal(SIGHUP, SIG_IGN);

@@ -34,6 +34,63 @@ bool ClientConnection::start(int fd) {
   return true;
 }
 
+bool ClientConnection::resume(HandedConnection& handed) {
+  WorkerContext& context = all_.context();
+  if (handed.from_client.size() > context.bulk_buffers.capacity()) return false;
+  if (stream_.adopt(context.loop, handed.client.get()) != 0) return false;
+  handed.client.release();
+  become(State::kIdle);
+  const bool fits = handed.from_client.size() < context.buffers.capacity();
+  const bool is_tunnel = handed.upstream.is_open();
+  if (is_tunnel || !handed.from_client.empty()) {
+    input_ = fits ? context.buffers.lend() : context.bulk_buffers.lend();
+    std::memcpy(input_->data(), handed.from_client.data(), handed.from_client.size());
+    input_->commit(handed.from_client.size());
+  }
+  stream_.start_reading();
+  timer_.arm(ms(context.config.server.keepalive_timeout));
+  return true;
+}
+
+// After resume(), once the connection is in the list of all.
+void ClientConnection::go_on(HandedConnection& handed) {
+  if (!handed.upstream.is_open()) {
+    if (input_) serve();
+    return;
+  }
+  const std::uint32_t upstream = all_.find_upstream(handed.upstream_name);
+  if (upstream == HashRing::kNone) return close();
+  timer_.disarm();
+  exchange_ =
+      all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this), peer_);
+  if (!exchange_->resume_tunnel(upstream, handed)) close();
+}
+
+bool ClientConnection::hand_over() {
+  ConnectionToHand connection;
+  connection.client = stream_.fd();
+  connection.peer = peer_;
+  if (state_ == State::kTunnel) {
+    if (!exchange_->describe_tunnel(connection)) return true;  // served here to its end
+  } else if (exchange_ == nullptr && state_ != State::kLingering && !peer_ended_ &&
+             !stream_.is_writing()) {
+    if (input_) connection.from_client = input_->unread();
+  } else {
+    return true;
+  }
+  switch (::ringmaster::hand_over(all_.context().hand_over_out, connection)) {
+    case HandStatus::kTryAgain:
+      return false;
+    case HandStatus::kImpossible:
+      return true;
+    case HandStatus::kSent:
+      break;
+  }
+  if (exchange_ != nullptr) exchange_->let_go();
+  close();
+  return true;
+}
+
 std::span<char> ClientConnection::read_room() {
   if (!input_) input_ = all_.context().buffers.lend();
   if (state_ == State::kLingering) input_->clear();
@@ -54,6 +111,7 @@ void ClientConnection::serve() {
   while (state_ != State::kLingering && state_ != State::kClosed && input_) {
     if (exchange_ == nullptr) {
       if (input_->is_empty()) break;
+      if (all_.context().hands_over && hand_over() && state_ == State::kClosed) break;
       become(State::kBusy);
       exchange_ =
           all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this), peer_);
@@ -74,9 +132,14 @@ void ClientConnection::await_request() {
   if (peer_ended_) return close();
   input_.reset();
   become(State::kIdle);
+  if (all_.context().hands_over) {
+    if (!hand_over()) all_.hand_over_later();
+    if (state_ == State::kClosed) return;
+  }
   stream_.start_reading();
-  timer_.arm(all_.context().draining ? kDrainGraceMs
-                                     : ms(all_.context().config.server.keepalive_timeout));
+  timer_.arm(all_.context().ends_connections()
+                 ? kDrainGraceMs
+                 : ms(all_.context().config.server.keepalive_timeout));
 }
 
 // A pipelined head that began late in the buffer gets the whole of it.

@@ -27,6 +27,12 @@ class ClientConnection final : private TcpStream::Owner,
   // taken.
   bool start(int fd);
 
+  // Goes on with a connection that another worker gave us; its sockets are taken. False: refused.
+  bool resume(HandedConnection& handed);
+  // Gives the connection to another worker, if it waits for a request or is a tunnel. False: it
+  // must be tried again later.
+  bool hand_over();
+
   // The listeners are closed: an idle connection gets a short grace for a request already on its
   // way.
   void begin_drain() noexcept;
@@ -55,6 +61,7 @@ class ClientConnection final : private TcpStream::Owner,
   void serve();
   void await_request();
   void compact_input() noexcept;
+  void go_on(HandedConnection& handed);
   void linger();
   void close();
   void become(State state) noexcept;

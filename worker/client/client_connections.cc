@@ -3,6 +3,17 @@
 #include <unistd.h>
 
 namespace ringmaster {
+namespace {
+
+// The others take what waits in the channel within a turn of their loops.
+constexpr std::uint64_t kHandOverAgainMs = 2;
+
+}  // namespace
+
+ClientConnections::ClientConnections(WorkerContext& context, Proxy& proxy)
+    : context_(context),
+      proxy_(proxy),
+      again_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)) {}
 
 void ClientConnections::add(int fd, const IpAddress& peer) {
   ClientConnection* connection = memory_.create(*this, peer);
@@ -15,6 +26,38 @@ void ClientConnections::add(int fd, const IpAddress& peer) {
   context_.metrics.worker.clients_total.add();
   context_.metrics.worker.clients_idle.add();
   context_.slot.set_connections(++size_);
+}
+
+void ClientConnections::take_over(HandedConnection handed) {
+  ClientConnection* connection = memory_.create(*this, handed.peer);
+  if (!connection->resume(handed)) return memory_.destroy(connection);
+  link(*connection);
+  context_.metrics.worker.clients_idle.add();
+  context_.slot.set_connections(++size_);
+  connection->go_on(handed);
+}
+
+void ClientConnections::hand_over_all() {
+  for (ClientConnection* c = first_; c != nullptr;) {
+    ClientConnection* next = c->next_;
+    if (!c->hand_over()) return hand_over_later();
+    c = next;
+  }
+}
+
+void ClientConnections::hand_over_later() {
+  const auto again = [](uv_timer_t* timer) noexcept {
+    auto* self = owner_of<ClientConnections>(timer);
+    if (self != nullptr && self->context_.hands_over) self->hand_over_all();
+  };
+  uv_timer_start(again_.get(), again, kHandOverAgainMs, 0);
+}
+
+std::uint32_t ClientConnections::find_upstream(std::string_view name) const noexcept {
+  for (std::uint32_t i = 0; i < context_.segment.upstream_count(); ++i) {
+    if (context_.segment.upstream(i).name() == name) return i;
+  }
+  return HashRing::kNone;
 }
 
 void ClientConnections::begin_drain() noexcept {

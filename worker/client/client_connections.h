@@ -1,19 +1,26 @@
 // All clients of one worker: counts them by what they do, and ends them together.
 #pragma once
 
-#include <cstdint>
+#include <uv.h>
 
+#include <cstdint>
+#include <string_view>
+
+#include "shared/base/uv_handle.h"
 #include "worker/client/client_connection.h"
 
 namespace ringmaster {
 
 class ClientConnections {
  public:
-  ClientConnections(WorkerContext& context, Proxy& proxy) noexcept
-      : context_(context), proxy_(proxy) {}
+  ClientConnections(WorkerContext& context, Proxy& proxy);
 
   // Takes an accepted socket over, whatever happens.
   void add(int fd, const IpAddress& peer);
+  // Goes on with a connection that another worker gave us, or closes it.
+  void take_over(HandedConnection handed);
+  // Gives every connection to another worker that can be given, now and as it becomes idle.
+  void hand_over_all();
   void begin_drain() noexcept;
   // Returns how many requests that cut short.
   std::uint32_t cut_all(RejectReason reason);
@@ -26,6 +33,9 @@ class ClientConnections {
   void recount(ClientConnection::State from, ClientConnection::State to,
                ClientConnection& connection) noexcept;
   void bury(ClientConnection& connection) noexcept;
+  void hand_over_later();
+  // The index of a backend by name, or HashRing::kNone.
+  std::uint32_t find_upstream(std::string_view name) const noexcept;
 
  private:
   Gauge* gauge_of(ClientConnection::State state) noexcept;
@@ -37,6 +47,7 @@ class ClientConnections {
   Proxy& proxy_;
   // Owned.
   ObjectPool<ClientConnection> memory_;
+  OwnedHandle<uv_timer_t> again_;  // until the hand-over channel takes more
   ClientConnection* first_ = nullptr;
   std::uint32_t size_ = 0;  // open, those about to close not counted
 };

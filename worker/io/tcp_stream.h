@@ -66,6 +66,10 @@ class TcpStream {
   // !is_writing().
   WriteStatus write(std::span<uv_buf_t> pieces, std::span<BufferLease*> holds = {});
   bool is_writing() const noexcept { return writing_; }
+  // Of a pending write: what the kernel has not taken.
+  std::size_t unsent_bytes() const noexcept {
+    return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(&handle_));
+  }
 
   // Sends FIN. Precondition: !is_writing().
   void end_writing() noexcept;

@@ -26,7 +26,8 @@ inline constexpr std::uint32_t kBulkBuffer = 128 * 1024;
 
 struct WorkerContext {
   WorkerContext(uv_loop_t* the_loop, const Config& the_config, const Segment& the_segment,
-                std::uint32_t the_slot, std::uint32_t the_generation, int the_report_fd)
+                std::uint32_t the_slot, std::uint32_t the_generation, int the_report_fd,
+                int the_hand_over_out)
       : loop(the_loop),
         config(the_config),
         segment(the_segment),
@@ -34,6 +35,7 @@ struct WorkerContext {
         slot(the_segment.slot(the_slot)),
         metrics(the_segment.metrics(the_slot)),
         report_fd(the_report_fd),
+        hand_over_out(the_hand_over_out),
         buffers(std::max(kLeastBuffer, the_config.server.max_header_bytes) + kHeadSlack, 64),
         bulk_buffers(kBulkBuffer, 8),
         timers(the_loop) {
@@ -54,14 +56,19 @@ struct WorkerContext {
   const std::uint32_t generation;
   WorkerSlot& slot;
   MetricsSlab& metrics;
-  const int report_fd;  // eventfd, non-blocking
+  const int report_fd;      // eventfd, non-blocking
+  const int hand_over_out;  // of the HandoverChannel
   // Owned.
   std::string via_name;  // our pseudonym in Via, the same in every worker of this instance
   BufferPool buffers;
   BufferPool bulk_buffers;
   PendingWritePool pending_writes;
   TimerWheel timers;
-  bool draining = false;  // listeners are closed; every response says that the connection ends
+  bool draining = false;    // listeners are closed; we end with the last client
+  bool hands_over = false;  // meanwhile what can wait goes to another worker, none is told to close
+
+  // Every response says that the connection ends with it.
+  bool ends_connections() const noexcept { return draining && !hands_over; }
 
  private:
   static void uv_master_wakeup(int fd) noexcept;

@@ -225,7 +225,8 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
 }
 
 bool Exchange::keeps_alive_after_refusal() const noexcept {
-  if (phase_ == Phase::kHead || !head_.keep_alive || client_ended_ || proxy_.context.draining) {
+  if (phase_ == Phase::kHead || !head_.keep_alive || client_ended_ ||
+      proxy_.context.ends_connections()) {
     return false;
   }
   if (request_done_ || head_.framing == BodyFraming::kNone) return true;

@@ -15,6 +15,7 @@
 #include "shared/memory/metrics_slab.h"
 #include "worker/http/forwarding.h"
 #include "worker/http/parser.h"
+#include "worker/io/handover.h"
 #include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
 #include "worker/proxy/relay.h"
@@ -83,6 +84,15 @@ class Exchange final : private UpstreamConnection::User {
   // input() was moved to another address before the head was complete.
   void on_input_moved() noexcept { parser_.reset(); }
   void on_timeout();
+
+  // ---- Hand-over of a tunnel (exchange_tunnel.cc) ----
+  // What another worker needs to go on with it. False: it is no tunnel (yet), or holds bytes that
+  // cannot be told apart.
+  bool describe_tunnel(ConnectionToHand& connection);
+  // It is another's now: nothing more is sent or counted.
+  void let_go() noexcept;
+  // Goes on with a tunnel to `upstream` that another worker began. False: refused, nothing is sent.
+  bool resume_tunnel(std::uint32_t upstream, HandedConnection& handed);
   // Ends the request where it is, the client cut off.
   void cut(RejectReason reason);
 
@@ -141,6 +151,7 @@ class Exchange final : private UpstreamConnection::User {
 
   // exchange_tunnel.cc
   void begin_tunnel();
+  void enter_tunnel();
   void end_tunnel_side(bool client_side);
 
   const Config& config() const noexcept { return proxy_.context.config; }

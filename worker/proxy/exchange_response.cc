@@ -92,8 +92,8 @@ void Exchange::begin_response() {
     framing = head_.version == HttpVersion::k11 ? BodyFraming::kChunked : BodyFraming::kUntilClose;
   }
   // An answer before the whole request was read ends the connection (RFC 9112 section 9.3).
-  keep_alive_ = head_.keep_alive && request_done_ && !client_ended_ && !proxy_.context.draining &&
-                framing != BodyFraming::kUntilClose;
+  keep_alive_ = head_.keep_alive && request_done_ && !client_ended_ &&
+                !proxy_.context.ends_connections() && framing != BodyFraming::kUntilClose;
   const ResponseForwarding how{.client_version = head_.version,
                                .framing = framing,
                                .keep_alive = keep_alive_,

@@ -1,8 +1,69 @@
 // An upgraded connection (RFC 9110 section 7.8): bytes both ways, each side ended when the other
-// ends it.
+// ends it. It may change workers: what was received and not passed on goes along.
+#include <cstring>
+
 #include "worker/proxy/exchange.h"
 
 namespace ringmaster {
+namespace {
+
+// What of a buffer's bytes the other side has not got: those not taken up yet (from `at` on) and,
+// just before them, those of a pending write. Nothing if that write holds others too (a head).
+std::optional<std::string_view> not_passed_on(Buffer* buffer, std::size_t at, TcpStream& to) {
+  const std::size_t pending = to.unsent_bytes();
+  if (buffer == nullptr) return pending == 0 ? std::optional(std::string_view()) : std::nullopt;
+  if (pending > at) return std::nullopt;
+  return std::string_view(buffer->data() + at - pending, buffer->end - at + pending);
+}
+
+BufferLease filled(WorkerContext& context, std::string_view bytes) {
+  const bool fits = bytes.size() < context.buffers.capacity();
+  BufferLease buffer = fits ? context.buffers.lend() : context.bulk_buffers.lend();
+  std::memcpy(buffer->data(), bytes.data(), bytes.size());
+  buffer->commit(bytes.size());
+  return buffer;
+}
+
+}  // namespace
+
+bool Exchange::describe_tunnel(ConnectionToHand& connection) {
+  if (phase_ != Phase::kTunnel || !upstream_) return false;
+  Buffer* answers = upstream_->input().get();
+  const auto from_client = not_passed_on(&client_.input(), body_at_, upstream_->stream());
+  const auto from_upstream =
+      not_passed_on(answers, answers != nullptr ? answers->begin : 0, client_.stream());
+  if (!from_client || !from_upstream) return false;
+  connection.upstream = upstream_->stream().fd();
+  connection.upstream_name = proxy_.context.segment.upstream(upstream_index_).name();
+  connection.from_client = *from_client;
+  connection.from_upstream = *from_upstream;
+  return true;
+}
+
+void Exchange::let_go() noexcept {
+  release_upstream();
+  client_.timer().disarm();
+  phase_ = Phase::kDone;
+}
+
+bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
+  WorkerContext& context = proxy_.context;
+  if (handed.from_upstream.size() > context.bulk_buffers.capacity()) return false;
+  UpstreamConnection* connection = proxy_.upstreams.adopt(upstream, handed.upstream, *this);
+  if (connection == nullptr) return false;
+  upstream_index_ = upstream;
+  upstream_ = UpstreamLease(proxy_.upstreams, connection);
+  upstream_metrics().in_flight.add();
+  in_flight_ = InFlight(upstream_metrics().in_flight);
+  link();
+  enter_tunnel();
+  client_.timer().arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
+  body_at_ = client_.input().begin;
+  if (!handed.from_upstream.empty()) upstream_->input() = filled(context, handed.from_upstream);
+  pump_request();
+  if (upstream_ && upstream_->input()) relay_response({}, nullptr);
+  return true;
+}
 
 void Exchange::begin_tunnel() {
   const ResponseForwarding how{.client_version = head_.version,
@@ -15,14 +76,18 @@ void Exchange::begin_tunnel() {
   if (size == 0) return refuse(RejectReason::kBadResponse);
   upstream_metrics().responses[0].add();
   upstream_->input()->consume(response_.size);
+  enter_tunnel();
+  pump_request();
+  relay_response({buffer->data(), size}, &buffer);
+}
+
+void Exchange::enter_tunnel() {
   upstream_->expect_bulk(false);
   phase_ = Phase::kTunnel;
   request_done_ = false;
   request_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
   response_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
   client_.on_tunnel();
-  pump_request();
-  relay_response({buffer->data(), size}, &buffer);
 }
 
 // Passes one side's end on to the other, behind what is still pending. Both ended: over.

@@ -29,6 +29,15 @@ void UpstreamConnection::connect(User& user, const SocketAddress& address) {
   if (error != 0) timer_.arm(0);
 }
 
+bool UpstreamConnection::adopt(User& user, UniqueFd& socket) {
+  if (stream_.adopt(context_.loop, socket.get()) != 0) return false;
+  socket.release();
+  user_ = &user;
+  connected_ = reused_ = true;
+  stream_.start_reading();
+  return true;
+}
+
 void UpstreamConnection::finish_connect(int status) {
   if (user_ == nullptr) return;  // given up meanwhile
   timer_.disarm();

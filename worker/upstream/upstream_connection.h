@@ -10,6 +10,7 @@
 #include <span>
 
 #include "shared/base/socket_address.h"
+#include "shared/base/unique_fd.h"
 #include "worker/io/tcp_stream.h"
 #include "worker/io/timer_wheel.h"
 #include "worker/io/worker_context.h"
@@ -37,6 +38,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
 
   // For the pool.
   void connect(User& user, const SocketAddress& address);
+  bool adopt(User& user, UniqueFd& socket);
   void lend(User& user) noexcept;
   void make_idle() noexcept;
 

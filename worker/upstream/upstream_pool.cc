@@ -25,6 +25,18 @@ UpstreamConnection* UpstreamPool::open(std::uint32_t upstream, UpstreamConnectio
   return connection;
 }
 
+UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd& socket,
+                                        UpstreamConnection::User& user) {
+  UpstreamConnection* connection = memory_.create(context_, *this, upstream);
+  if (!connection->adopt(user, socket)) {
+    memory_.destroy(connection);
+    return nullptr;
+  }
+  ++open_connections_;
+  metrics(*connection).connections_busy.add();
+  return connection;
+}
+
 void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {
   IdleList& list = idle_[connection.upstream()];
   if (list.size >= context_.config.upstream.max_idle || context_.draining) {
