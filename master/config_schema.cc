@@ -272,7 +272,6 @@ void reject_what_is_not_supported_yet(ConfigReader& document, const Config& conf
     bool is_set;
     std::string_view table, key, supported;
   } kRows[] = {
-      {config.server.proxy_protocol, "server", "proxy_protocol", "false"},
       {config.hash.balance_factor != 0.0, "hash", "balance_factor", "0.0"},
       {config.health.panic_threshold != 0.0, "health", "panic_threshold", "0.0"},
       {config.health.slow_start != Duration(0), "health", "slow_start", "\"0s\""},

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "worker/client/client_connections.h"
+#include "worker/http/proxy_header.h"
 
 namespace ringmaster {
 namespace {
@@ -23,7 +24,8 @@ ClientConnection::ClientConnection(ClientConnections& all, const IpAddress& peer
     : all_(all),
       stream_(*this, all.context().pending_writes),
       timer_(all.context().timers, *this),
-      peer_(peer) {}
+      peer_(peer),
+      awaits_proxy_header_(all.context().config.server.proxy_protocol) {}
 
 bool ClientConnection::start(int fd) {
   if (stream_.adopt(all_.context().loop, fd) != 0) return false;
@@ -101,7 +103,31 @@ void ClientConnection::on_read(std::size_t n) {
   all_.context().metrics.worker.client_received_bytes.add(n);
   if (state_ == State::kLingering) return input_.reset();
   input_->commit(n);
+  if (awaits_proxy_header_ && !read_proxy_header()) return;
   serve();
+}
+
+// False while there is nothing to serve: it is not whole yet, or it was refused.
+bool ClientConnection::read_proxy_header() {
+  const ProxyHeader header = parse_proxy_header(input_->unread());
+  if (header.status == ProxyHeader::Status::kIncomplete) return false;  // header_timeout runs on
+  if (header.status == ProxyHeader::Status::kMalformed) {
+    refuse_proxy_header();
+    return false;
+  }
+  awaits_proxy_header_ = false;
+  if (header.has_client) peer_ = header.client;
+  input_->consume(header.size);
+  if (!input_->is_empty()) return true;
+  input_.reset();
+  return false;
+}
+
+// Nobody is there to answer: who speaks no PROXY protocol here is not the balancer we know.
+void ClientConnection::refuse_proxy_header() {
+  constexpr auto kReason = static_cast<std::size_t>(RejectReason::kBadProxyHeader);
+  all_.context().metrics.worker.rejected[kReason].add();
+  close();
 }
 
 // Reads heads and starts exchanges until one has to wait for something.
@@ -158,6 +184,8 @@ void ClientConnection::on_read_end(int error) {
     if (exchange_ != nullptr) exchange_->on_client_gone();
     return close();
   }
+  // An end before the first byte is how others see whether anybody listens: no fault of theirs.
+  if (awaits_proxy_header_ && input_ && !input_->is_empty()) return refuse_proxy_header();
   if (exchange_ == nullptr) return close();
   exchange_->on_client_end();
 }
@@ -211,6 +239,8 @@ void ClientConnection::on_timeout() {
       if (exchange_ != nullptr) exchange_->on_timeout();
       return;
     case State::kIdle:
+      if (awaits_proxy_header_ && !all_.context().draining) return refuse_proxy_header();
+      return close();
     case State::kLingering:
       return close();
     default:

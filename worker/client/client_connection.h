@@ -5,6 +5,9 @@
 //   kIdle ──first byte──▶ kBusy ──response sent──▶ kIdle …
 //                           └──▶ kLingering ──▶ closed
 //
+// With server.proxy_protocol the connection begins with a PROXY header, read while kIdle: what it
+// says of the client takes the peer's place before the first exchange begins.
+//
 // Owned by ClientConnections, in a list, until its handle has closed.
 #pragma once
 
@@ -59,6 +62,8 @@ class ClientConnection final : private TcpStream::Owner,
   void on_exchange_done(Exchange::Ending ending) override;
 
   void serve();
+  bool read_proxy_header();
+  void refuse_proxy_header();
   void await_request();
   void compact_input() noexcept;
   void go_on(HandedConnection& handed);
@@ -76,10 +81,11 @@ class ClientConnection final : private TcpStream::Owner,
   Timer timer_;                   // keep-alive, grace or linger time; while kBusy the exchange's
   BufferLease input_;             // null while idle
   Exchange* exchange_ = nullptr;  // from the proxy's pool; null but while kBusy or kTunnel
-  const IpAddress peer_;
+  IpAddress peer_;                // or whom the PROXY header names in its place
   State state_ = State::kIdle;
   bool serving_ = false;  // serve() is on the stack
   bool peer_ended_ = false;
+  bool awaits_proxy_header_;
 };
 
 }  // namespace ringmaster

@@ -604,8 +604,6 @@ TEST(ConfigLoader, UnknownKeysGetTheBestHint) {
 
 TEST(ConfigLoader, RefusesWhatIsNotSupportedYet) {
   expect_each({
-      {"server.proxy_protocol = true",
-       {"1:25: server.proxy_protocol: not supported yet, remove it or set it to false"}},
       {"hash.balance_factor = 1.25",
        {"1:23: hash.balance_factor: not supported yet, remove it or set it to 0.0"}},
       {"health.panic_threshold = 0.5",
@@ -659,7 +657,7 @@ level = "loud"
 workers = -1
 listen = ["0.0.0.0:3000", "nowhere"]
 drain_timeout = "30"
-proxy_protocol = true
+proxy_protocol = "yes"
 [tls])",
                 {
                     "3:11: backend.address: \"127.0.0.1\" has no port, write for example "
@@ -674,7 +672,7 @@ proxy_protocol = true
                     "\"nowhere:3000\"",
                     "10:17: server.drain_timeout: \"30\" has no unit, write \"30s\" (units: ms, s, "
                     "m, h)",
-                    "11:18: server.proxy_protocol: not supported yet, remove it or set it to false",
+                    "11:18: server.proxy_protocol: \"yes\" is a string, must be true or false",
                     "12:2: tls: unknown table, known are [server], [admin], [hash], [rate_limit], "
                     "[health], [upstream], [log], [[backend]]",
                 }}},
