@@ -9,7 +9,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr int kBatch = 4;
+constexpr int kLargestBatch = 4;
 constexpr std::uint64_t kLookAwayMs = 2;
 // Then it accepts all the same: the others may be stopped, and nobody else would.
 constexpr std::uint32_t kMostLookAways = 25;
@@ -49,7 +49,7 @@ void Acceptor::watch() {
     if (auto* self = owner_of<Acceptor>(poll)) {
       uv_os_fd_t fd = -1;
       uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd);
-      self->accept_batch(fd, kBatch);
+      self->on_readable(fd);
     }
   };
   for (auto& poll : polls_) uv_poll_start(poll.get(), UV_READABLE, on_readable);
@@ -73,7 +73,7 @@ bool Acceptor::must_look_away() {
 }
 
 void Acceptor::receive_batch() {
-  for (int i = 0; i < kBatch; ++i) {
+  for (int i = 0; i < kLargestBatch; ++i) {
     if (must_look_away()) return;
     Received received = receive_handed(hand_over_in_, handed_);
     if (received.is_empty) break;
@@ -84,9 +84,14 @@ void Acceptor::receive_batch() {
   handed_.shrink_to_fit();  // hand-overs are rare
 }
 
-void Acceptor::accept_batch(int listener, int most) {
+void Acceptor::on_readable(int listener) {
+  const bool all = accept_batch(listener, batch_) == batch_;
+  batch_ = all ? std::min(batch_ * 2, kLargestBatch) : 1;
+}
+
+int Acceptor::accept_batch(int listener, int most) {
   for (int i = 0; i < most; ++i) {
-    if (must_look_away()) return;
+    if (must_look_away()) return i;
     sockaddr_storage peer;
     socklen_t size = sizeof peer;
     const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
@@ -96,12 +101,13 @@ void Acceptor::accept_batch(int listener, int most) {
       const bool exhausted =
           errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
       if (exhausted) look_away(kNoDescriptorsMs);
-      return;
+      return i;
     }
     looked_away_ = 0;
     // TCP_NODELAY came with the listener.
     clients_.add(fd, SocketAddress::from(reinterpret_cast<sockaddr*>(&peer)).ip());
   }
+  return most;
 }
 
 // More than the mean of the serving workers of this generation by an eighth and a couple.

@@ -1,7 +1,8 @@
 // Takes connections off the listening sockets that all workers share, and those that workers who
 // drain give away. Every worker is woken for
 // every connection, so one that has clearly more than its share looks away for a moment and leaves
-// the rest to the others; a small batch a turn keeps a busy one from taking all.
+// the rest to the others; a small batch a turn keeps a busy one from taking all, and follows how
+// many there were last time, so that hardly any accept() is in vain.
 #pragma once
 
 #include <uv.h>
@@ -27,7 +28,9 @@ class Acceptor {
   void close();
 
  private:
-  void accept_batch(int listener, int most);
+  void on_readable(int listener);
+  // How many it took before there were no more, or may not be.
+  int accept_batch(int listener, int most);
   void receive_batch();
   bool must_look_away();
   bool has_more_than_its_share() const noexcept;
@@ -46,6 +49,7 @@ class Acceptor {
   std::vector<OwnedHandle<uv_poll_t>> polls_;
   OwnedHandle<uv_timer_t> pause_;
   std::uint32_t limit_;
+  int batch_ = 1;
   std::uint32_t looked_away_ = 0;  // times in a row
 };
 

@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
@@ -12,6 +13,7 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint64_t kBeatMs = 200;
+constexpr std::size_t kWorthTrimming = 256 * 1024;
 
 // The parts of a worker and what it does when the master rings.
 class Worker {
@@ -44,7 +46,7 @@ class Worker {
     uv_timer_start(
         beat_.get(),
         [](uv_timer_t* timer) noexcept {
-          if (auto* self = owner_of<Worker>(timer)) self->context_.slot.beat();
+          if (auto* self = owner_of<Worker>(timer)) self->on_beat();
         },
         0, kBeatMs);
     uv_poll_start(control_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
@@ -56,6 +58,16 @@ class Worker {
     acceptor_.start();
     context_.slot.announce(WorkerState::kServing);
     context_.ring_master();
+  }
+
+  void on_beat() {
+    context_.slot.beat();
+    // A burst is over when nothing was freed since the last beat.
+    if (freed_bytes_ == pools_freed_bytes && freed_bytes_ - trimmed_bytes_ >= kWorthTrimming) {
+      ::malloc_trim(0);
+      trimmed_bytes_ = freed_bytes_;
+    }
+    freed_bytes_ = pools_freed_bytes;
   }
 
   // SIGTERM to a single worker: it drains, and the master starts another one. SIGUSR1: it hands
@@ -133,6 +145,8 @@ class Worker {
   OwnedHandle<uv_poll_t> control_poll_;
   UniqueFd signals_;
   OwnedHandle<uv_poll_t> signal_poll_;
+  std::size_t freed_bytes_ = 0;    // pools_freed_bytes at the last beat,
+  std::size_t trimmed_bytes_ = 0;  // and when memory was last given back
   bool leaving_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -118,5 +119,6 @@ class Origin {
 int main(int argc, char** argv) {
   using namespace ringmaster::bench;
   allow_many_files();
+  std::signal(SIGPIPE, SIG_IGN);  // a balancer may give up in the middle of a body
   Origin(argc > 1 ? std::atoi(argv[1]) : 3).run();
 }

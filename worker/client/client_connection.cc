@@ -266,6 +266,7 @@ void ClientConnection::close() {
   drop_exchange();
   become(State::kClosed);
   timer_.disarm();
+  input_.reset();
   stream_.close();
 }
 

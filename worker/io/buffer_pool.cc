@@ -35,6 +35,7 @@ BufferLease BufferPool::lend() {
 void BufferPool::take_back(Buffer* buffer) noexcept {
   if (kept_ == most_kept_) {
     ::operator delete(buffer);
+    pools_freed_bytes += capacity_;
     return;
   }
   buffer->next_free = free_;

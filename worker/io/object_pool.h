@@ -16,6 +16,10 @@ inline constexpr std::size_t kPoolKeeps =
 inline constexpr std::size_t kPoolKeeps = 256;
 #endif
 
+// What the pools of this process have ever freed, in bytes: a worker that sees it stand still again
+// after a burst gives the memory back to the kernel.
+inline std::size_t pools_freed_bytes = 0;
+
 template <class T>
 class ObjectPool {
  public:
@@ -42,6 +46,7 @@ class ObjectPool {
     object->~T();
     if (kept_ == kPoolKeeps) {
       ::operator delete(static_cast<void*>(object), kAlignment);
+      pools_freed_bytes += kSize;
       return;
     }
     free_ = ::new (static_cast<void*>(object)) Free{free_};

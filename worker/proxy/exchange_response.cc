@@ -149,6 +149,8 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     }
     prefix = {};
     hold = nullptr;
+    // A client that takes less than we read gets small buffers, or its bytes would fill big ones.
+    upstream_->expect_bulk(flushed && response_body_.is_long());
     if (!flushed) return upstream_->stream().stop_reading();
     if (input->is_empty()) {
       input.reset();
