@@ -1,0 +1,148 @@
+// What a request may cost at most: no allocation, four transfers, and no more of anything when
+// there are many backends or workers.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <system_error>
+
+#include "tests/support/allocations.h"
+#include "tests/support/backend.h"
+#include "tests/support/load.h"
+#include "tests/support/ringmaster.h"
+#include "tests/support/syscall_counter.h"
+
+namespace ringmaster::test {
+namespace {
+
+const std::string kOneWorker =
+    "[server]\nworkers = 1\n[rate_limit]\nrequests_per_second = 1000000\n";
+
+void ask(Client& client, int times) {
+  for (int i = 0; i < times; ++i) {
+    ASSERT_EQ(client.get("/item/" + std::to_string(i % 100)).status, 200);
+  }
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // whose allocator cannot be replaced once more
+
+TEST(Cost, ARequestAllocatesNothing) {
+  Allocations allocations;
+  Backend backend("s1");
+  Ringmaster ringmaster(kOneWorker + backend.toml(), {.environment = allocations.environment()});
+  const pid_t worker = ringmaster.workers().at(0);
+  Client client(ringmaster.endpoint());
+  ask(client, 20);
+  client.post("/", std::string(100'000, 'x'));
+
+  const std::uint64_t before = allocations.of(worker);
+  EXPECT_GT(before, 0u);
+  ask(client, 500);
+  EXPECT_EQ(client.post("/", std::string(100'000, 'x')).status, 200);
+  EXPECT_EQ(allocations.of(worker), before);
+}
+
+TEST(Cost, AConnectionThatComesAndGoesAllocatesNothing) {
+  Allocations allocations;
+  Backend backend("s1");
+  Ringmaster ringmaster(kOneWorker + backend.toml(), {.environment = allocations.environment()});
+  const pid_t worker = ringmaster.workers().at(0);
+  for (int i = 0; i < 20; ++i) get(ringmaster.endpoint(), "/");
+
+  const std::uint64_t before = allocations.of(worker);
+  for (int i = 0; i < 100; ++i) get(ringmaster.endpoint(), "/");
+  EXPECT_EQ(allocations.of(worker), before);
+}
+
+// Time of the processor, not of the clock: other tests run beside this one.
+double cpu_seconds(pid_t pid) {
+  std::string stat = read_whole_file("/proc/" + std::to_string(pid) + "/stat");
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::string skipped;
+  for (int i = 0; i < 11; ++i) fields >> skipped;
+  double user = 0;
+  double system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+// A socket that all of 127.0.0.0/8 can connect to; its queue takes them all.
+std::uint16_t listen_everywhere() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  socklen_t size = sizeof address;
+  const bool listens = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                       ::listen(fd, 4096) == 0 &&
+                       ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  if (!listens) throw std::system_error(errno, std::generic_category(), "listen");
+  return ntohs(address.sin_port);
+}
+
+TEST(Cost, AThousandBackendsStartInAFifthOfASecond) {
+  const std::string port = std::to_string(listen_everywhere());
+  std::string config = "[server]\nworkers = 1\n[health]\npath = \"\"\n";
+  for (int i = 0; i < 1000; ++i) {
+    config += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.1." +
+              std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + ":" + port + "\"\n";
+  }
+  Ringmaster ringmaster(config);
+  EXPECT_LE(cpu_seconds(ringmaster.process().pid()), 0.2);
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_backend_up"), 1000);
+}
+
+#endif
+
+TEST(Cost, ASmallRequestIsFourTransfersAndNothingElse) {
+  constexpr std::uint64_t kRequests = 500;
+  Backend backend("s1");
+  Ringmaster ringmaster(kOneWorker + backend.toml());
+  Client client(ringmaster.endpoint());
+  ask(client, 20);
+
+  SyscallCounter counter(ringmaster.workers().at(0));
+  ask(client, kRequests);
+  std::uint64_t transfers = 0;
+  std::uint64_t others = 0;
+  std::ostringstream all;
+  for (const auto& [number, count] : counter.stop()) {
+    all << " " << number << ": " << count;
+    switch (number) {
+      case SYS_read:
+      case SYS_write:
+      case SYS_readv:
+      case SYS_writev:
+      case SYS_recvfrom:
+      case SYS_sendto:
+      case SYS_sendmsg:
+        transfers += count;
+        break;
+      case SYS_epoll_wait:
+      case SYS_epoll_pwait:
+        break;  // a lone client is waited for twice a request; many share their waits
+      default:
+        others += count;
+    }
+  }
+  EXPECT_GE(transfers, 4 * kRequests) << all.str();
+  EXPECT_LE(transfers, 4 * kRequests + kRequests / 50) << all.str();
+  EXPECT_LE(others, kRequests / 50) << all.str();
+}
+
+TEST(Cost, SixtyFourWorkersAnswerAndCountExactly) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 64\n" + backend.toml());
+  Load load(ringmaster.endpoint(), 16);
+  ASSERT_TRUE(load.wait_for_more(500));
+  const Load::Outcome outcome = load.stop();
+  EXPECT_TRUE(outcome.is_flawless()) << ::testing::PrintToString(outcome);
+  EXPECT_EQ(ringmaster.metrics().sum("requests_total"), static_cast<double>(outcome.answered));
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_workers{state=\"serving\"}"), 64);
+}
+
+}  // namespace
+}  // namespace ringmaster::test
