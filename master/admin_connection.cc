@@ -1,5 +1,7 @@
 #include "master/admin_connection.h"
 
+#include <poll.h>
+
 #include <array>
 #include <exception>
 #include <utility>
@@ -41,6 +43,15 @@ bool AdminConnection::accept(uv_stream_t* listener) {
 
 bool AdminConnection::is_idle() const noexcept {
   return state_ == State::kReading && parser_.is_idle() && input_.empty();
+}
+
+bool AdminConnection::is_quiet() const noexcept {
+  if (state_ == State::kLingering) return true;
+  if (!was_answered_ || !is_idle()) return false;
+  uv_os_fd_t fd = -1;
+  uv_fileno(reinterpret_cast<const uv_handle_t*>(socket_.get()), &fd);
+  pollfd look{fd, POLLIN, 0};
+  return ::poll(&look, 1, 0) == 0;
 }
 
 bool AdminConnection::start_reading() {
@@ -117,6 +128,7 @@ void AdminConnection::send(AdminResponse response, bool keep_alive, bool with_bo
 void AdminConnection::on_written(int status) {
   if (status != 0) return end();
   socket_->body = std::string();  // a page of metrics is not kept for a client that idles
+  was_answered_ = true;
   if (!keep_alive_) return linger();
   parser_.reset();
   state_ = State::kReading;

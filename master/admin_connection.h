@@ -53,8 +53,8 @@ class AdminConnection {
   // Takes the connection that waits on `listener`. False if it is gone already.
   bool accept(uv_stream_t* listener);
 
-  // An answer is under way.
-  bool is_writing() const noexcept { return state_ == State::kWriting; }
+  // It has been answered, has not asked again, and nothing of a request waits to be read.
+  bool is_quiet() const noexcept;
   // Waits for a request of which no byte has come. Then it may be closed without harm.
   bool is_idle() const noexcept;
   std::uint64_t idle_since_ms() const noexcept { return idle_since_ms_; }
@@ -93,6 +93,7 @@ class AdminConnection {
   std::string
       input_;  // received, not parsed yet: what a pipelining client sent ahead, one read at most
   std::uint64_t idle_since_ms_ = 0;
+  bool was_answered_ = false;
   bool keep_alive_ = false;  // after the response that is being written
 };
 

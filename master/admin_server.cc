@@ -36,9 +36,9 @@ int AdminServer::listen(UniqueFd listener) {
   return uv_listen(as_stream(listener_), kBacklog, connected);
 }
 
-bool AdminServer::is_writing() const noexcept {
-  return std::any_of(connections_.begin(), connections_.end(),
-                     [](const auto& connection) { return connection->is_writing(); });
+bool AdminServer::is_quiet() const noexcept {
+  return std::all_of(connections_.begin(), connections_.end(),
+                     [](const auto& connection) { return connection->is_quiet(); });
 }
 
 int AdminServer::listener() const noexcept {

@@ -28,8 +28,8 @@ class AdminServer final : private AdminConnection::Owner {
   AdminServer& operator=(const AdminServer&) = delete;
 
   std::size_t connection_count() const noexcept { return connections_.size(); }
-  // Some client has not got its whole answer yet.
-  bool is_writing() const noexcept;
+  // Every client has its answers, and none is about to ask: to close them all now harms nobody.
+  bool is_quiet() const noexcept;
   int listener() const noexcept;  // the descriptor, borrowed
 
  private:

@@ -25,7 +25,8 @@ void for_each_descriptor(const Handoff& handoff, Visit&& visit) {
   for (const auto& listener : handoff.listeners) visit(listener.socket.get());
   for (const auto& listener : handoff.admin) visit(listener.socket.get());
   for (const auto& worker : handoff.workers) visit(worker.control.get());
-  for (const auto& waiter : handoff.waiters) visit(waiter.get());
+  for (const auto& waiter : handoff.reloads.waiters) visit(waiter.get());
+  for (const auto& waiter : handoff.reloads.later) visit(waiter.get());
 }
 
 Json to_json(const std::vector<Listener>& listeners) {
@@ -38,6 +39,12 @@ Json to_json(const std::vector<Listener>& listeners) {
   return list;
 }
 
+Json to_json(const std::vector<UniqueFd>& descriptors) {
+  Json list = Json::array();
+  for (const UniqueFd& fd : descriptors) list.push_back(fd.get());
+  return list;
+}
+
 Json to_json(const Handoff& handoff) {
   Json workers = Json::array();
   for (const HandedWorker& worker : handoff.workers) {
@@ -47,8 +54,6 @@ Json to_json(const Handoff& handoff) {
                        {"started_ms", worker.started_ms},
                        {"deadline_ms", worker.deadline_ms}});
   }
-  Json waiters = Json::array();
-  for (const UniqueFd& waiter : handoff.waiters) waiters.push_back(waiter.get());
   return {{"format", kFormat},
           {"memory", handoff.memory.get()},
           {"report", handoff.report.get()},
@@ -57,7 +62,9 @@ Json to_json(const Handoff& handoff) {
           {"admin", to_json(handoff.admin)},
           {"control", {{"fd", handoff.control.socket.get()}, {"path", handoff.control.path}}},
           {"workers", workers},
-          {"waiters", waiters},
+          {"waiters", to_json(handoff.reloads.waiters)},
+          {"later", to_json(handoff.reloads.later)},
+          {"again", handoff.reloads.again},
           {"failure", handoff.failure}};
 }
 
@@ -92,7 +99,9 @@ Handoff from_json(const Json& json) {
                                worker.at("started_ms").get<std::uint64_t>(),
                                worker.at("deadline_ms").get<std::uint64_t>()});
   }
-  for (const Json& waiter : json.at("waiters")) handoff.waiters.push_back(fd_at(waiter));
+  for (const Json& waiter : json.at("waiters")) handoff.reloads.waiters.push_back(fd_at(waiter));
+  for (const Json& waiter : json.at("later")) handoff.reloads.later.push_back(fd_at(waiter));
+  handoff.reloads.again = json.at("again").get<bool>();
   handoff.failure = json.at("failure").get<std::string>();
   return handoff;
 }

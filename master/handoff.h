@@ -25,6 +25,13 @@ struct HandedWorker {
   std::uint64_t deadline_ms = 0;  // by when it must have drained; 0: it was not told to
 };
 
+// Who waits for a reload: connections on which an answer is awaited.
+struct ReloadQueue {
+  std::vector<UniqueFd> waiters;  // of the one under way
+  std::vector<UniqueFd> later;    // of the one after it
+  bool again = false;             // there is to be one, whether anyone waits for it or not
+};
+
 // Owns its descriptors. A master that writes one fills it with duplicates of its own: duplicates
 // survive exec, and are closed if it comes to none.
 struct Handoff {
@@ -36,7 +43,7 @@ struct Handoff {
   std::vector<Listener> admin;  // one
   ControlSocket control;
   std::vector<HandedWorker> workers;
-  std::vector<UniqueFd> waiters;  // connections of those who asked for the reload
+  ReloadQueue reloads;
   // Not empty: the new config or binary cannot serve, and this says why. The image that reads it
   // goes back to the last good config and the generation that still serves.
   std::string failure;

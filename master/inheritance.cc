@@ -35,7 +35,7 @@ Inheritance take_over(Handoff handoff) {
     const bool is_known = worker.slot < kMaxWorkerSlots;
     (is_known ? inherited.workers : inherited.strangers).push_back(std::move(worker));
   }
-  inherited.waiters = std::move(handoff.waiters);
+  inherited.reloads = std::move(handoff.reloads);
   inherited.failure = std::move(handoff.failure);
   adopt_memory(inherited, std::move(handoff.memory));
   return inherited;

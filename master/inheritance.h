@@ -25,7 +25,7 @@ struct Inheritance {
   std::vector<HandedWorker> workers;
   // Workers that serve in a memory whose layout this build does not know: only signals reach them.
   std::vector<HandedWorker> strangers;
-  std::vector<UniqueFd> waiters;
+  ReloadQueue reloads;
   std::string failure;  // of the image before: go back to the last good config
 
   // Of an attempt that failed: they may fit the next one.

@@ -98,7 +98,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   if (inherited.is_takeover) {
     phase_ = Phase::kTakingOver;
     deadline_ms_ = monotonic_ms() + kTakeOverPatienceMs;
-    reloader_.resume(std::move(inherited.waiters));
+    reloader_.resume(std::move(inherited.reloads));
   } else {
     segment_.master().service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
     segment_.master().stopped_in_order.set(0);

@@ -55,7 +55,10 @@ void Master::reload_step() {
     deadline_ms_ = now + kAnswersOutMs;
     return;
   }
-  if (!admin_->is_writing() || now >= deadline_ms_) exec_next_image({});
+  // Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
+  const bool is_quiet =
+      admin_->is_quiet() && (control_server_ == nullptr || control_server_->is_quiet());
+  if (is_quiet || now >= deadline_ms_) exec_next_image({});
 }
 
 void Master::put_in_force() {
@@ -113,9 +116,7 @@ Handoff Master::write_will(const std::string& failure) {
   will.admin.push_back({duplicate(admin_->listener()), admin_address_, admin_configured_, false});
   will.control = {duplicate(control_.socket.get()), control_.path};
   will.workers = supervisor_.duplicate_workers();
-  for (const UniqueFd& waiter : reloader_.waiters()) {
-    will.waiters.push_back(duplicate(waiter.get()));
-  }
+  will.reloads = reloader_.duplicate_queue();
   will.failure = failure;
   return will;
 }

@@ -132,17 +132,25 @@ Reloader::~Reloader() {
 
 void Reloader::request(UniqueFd waiter) {
   if (phase_ == Phase::kIdle) {
-    if (waiter.is_open()) waiters_.push_back(std::move(waiter));
+    if (waiter.is_open()) queue_.waiters.push_back(std::move(waiter));
     return begin();
   }
   // What was checked already may be older than what is asked for now.
-  again_ = true;
-  if (waiter.is_open()) later_.push_back(std::move(waiter));
+  queue_.again = true;
+  if (waiter.is_open()) queue_.later.push_back(std::move(waiter));
 }
 
-void Reloader::resume(std::vector<UniqueFd> waiters) {
-  waiters_ = std::move(waiters);
+void Reloader::resume(ReloadQueue queue) {
+  queue_ = std::move(queue);
   phase_ = Phase::kAccepted;
+}
+
+ReloadQueue Reloader::duplicate_queue() const {
+  ReloadQueue copy;
+  for (const UniqueFd& waiter : queue_.waiters) copy.waiters.emplace_back(::dup(waiter.get()));
+  for (const UniqueFd& waiter : queue_.later) copy.later.emplace_back(::dup(waiter.get()));
+  copy.again = queue_.again;
+  return copy;
 }
 
 void Reloader::begin() {
@@ -164,25 +172,26 @@ void Reloader::on_check_done() {
 }
 
 void Reloader::succeed(const std::string& message) {
-  answer(waiters_, 200, message);
+  answer(queue_.waiters, 200, message);
   next();
 }
 
 void Reloader::fail(const std::string& why) {
   refusal_ = why;
-  answer(waiters_, 409, why);
+  answer(queue_.waiters, 409, why);
   next();
 }
 
 void Reloader::next() {
   phase_ = Phase::kIdle;
-  waiters_ = std::exchange(later_, {});
-  if (std::exchange(again_, false)) begin();
+  queue_.waiters = std::exchange(queue_.later, {});
+  if (std::exchange(queue_.again, false)) begin();
 }
 
 void Reloader::give_up() {
-  again_ = false;
-  for (auto* waiting : {&waiters_, &later_}) answer(*waiting, 409, "the service is stopping");
+  queue_.again = false;
+  for (auto* waiting : {&queue_.waiters, &queue_.later})
+    answer(*waiting, 409, "the service is stopping");
   if (check_ != nullptr) {
     check_->owner = nullptr;
     std::exchange(check_, nullptr)->close_all();

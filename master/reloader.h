@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "master/handoff.h"
 #include "shared/base/unique_fd.h"
 #include "shared/base/uv_handle.h"
 
@@ -35,7 +36,7 @@ class Reloader {
   // `waiter`: a connection on which an HTTP answer is awaited; not open: nobody waits (SIGHUP).
   void request(UniqueFd waiter);
   // A reload that the image before us began: its outcome is ours to tell.
-  void resume(std::vector<UniqueFd> waiters);
+  void resume(ReloadQueue queue);
 
   bool is_accepted() const noexcept { return phase_ == Phase::kAccepted; }
   bool is_idle() const noexcept { return phase_ == Phase::kIdle; }
@@ -47,8 +48,8 @@ class Reloader {
   // Takes a note of the last outcome that was not told yet to the master: a refusal, for his log.
   std::string take_refusal() { return std::exchange(refusal_, {}); }
 
-  // Those who wait for the present reload; they go along through exec.
-  const std::vector<UniqueFd>& waiters() const noexcept { return waiters_; }
+  // For the next image: duplicates.
+  ReloadQueue duplicate_queue() const;
 
  private:
   enum class Phase : std::uint8_t { kIdle, kChecking, kAccepted };
@@ -66,9 +67,7 @@ class Reloader {
   // Owned.
   Phase phase_ = Phase::kIdle;
   Check* check_ = nullptr;  // frees itself when its handles have closed
-  std::vector<UniqueFd> waiters_;
-  std::vector<UniqueFd> later_;  // for the reload after this one
-  bool again_ = false;
+  ReloadQueue queue_;
   std::string refusal_;
 };
 

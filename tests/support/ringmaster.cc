@@ -50,10 +50,19 @@ std::vector<Endpoint> announced(const std::string& log, const std::string& words
   return found;
 }
 
-std::string write_config(const TempDir& dir, const std::string& config) {
-  const std::string path = dir.path("ringmaster.toml");
-  write_whole_file(path, complete_config(config));
-  return path;
+constexpr const char* kConfigFile = "ringmaster.toml";
+
+std::vector<std::string> command_line(const TempDir& dir, std::vector<std::string> command) {
+  if (command.empty()) command.push_back(ringmaster_binary());
+  command.insert(command.end(), {"-c", dir.path(kConfigFile)});
+  return command;
+}
+
+const TempDir& with_config(const TempDir& dir, const std::string& config) {
+  std::string text = complete_config(config);
+  add_key(text, "admin", "socket", dir.path("control.sock"));
+  write_whole_file(dir.path(kConfigFile), text);
+  return dir;
 }
 
 // `{b="y",a="x"}` with its labels in order. No label value of ours holds a comma or a quote.
@@ -126,7 +135,7 @@ std::string complete_config(const std::string& config) {
 }
 
 Ringmaster::Ringmaster(const std::string& config, StartOptions options)
-    : process_({ringmaster_binary(), "-c", write_config(dir_, config)},
+    : process_(command_line(with_config(dir_, config), std::move(options.command)),
                std::move(options.environment)) {
   wait_until_listening();
   if (!options.wait_until_ready) return;
@@ -180,6 +189,15 @@ std::string Ringmaster::backend_state(const std::string& name) const {
 bool Ringmaster::wait_for_state(const std::string& backend, const std::string& state,
                                 milliseconds patience) const {
   return wait_until([&] { return backend_state(backend) == state; }, patience);
+}
+
+Finished Ringmaster::ctl(std::vector<std::string> words) const {
+  words.insert(words.begin(), {ringmaster_binary(), "ctl", "--socket", dir_.path("control.sock")});
+  return run(std::move(words));
+}
+
+void Ringmaster::write_config(const std::string& config) {
+  with_config(dir_, config);
 }
 
 Exit Ringmaster::stop(int signal_number, milliseconds patience) {

@@ -35,6 +35,8 @@ class Metrics {
 
 struct StartOptions {
   std::vector<std::string> environment;
+  // Runs another file than the one under test, or that one behind other words (a shell's).
+  std::vector<std::string> command = {};
   bool wait_until_ready = true;  // /readyz says 200; else only until it listens
 };
 
@@ -59,6 +61,11 @@ class Ringmaster {
   // Waits until /status says so; false if it never does.
   bool wait_for_state(const std::string& backend, const std::string& state,
                       milliseconds patience = kPatience) const;
+
+  // `ringmaster ctl …` against this one.
+  Finished ctl(std::vector<std::string> words) const;
+  // Puts another config in the file's place; it counts with the next reload.
+  void write_config(const std::string& config);
 
   // Sends the signal and waits for the end; an Exit of all -1 if it does not come.
   Exit stop(int signal_number, milliseconds patience = kPatience);

@@ -1,0 +1,103 @@
+// `ringmaster ctl`: what an operator asks and orders over the control socket.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+constexpr Exit kDone{0, 0};
+constexpr Exit kRefused{1, 0};
+
+TEST(Ctl, ShowsTheStatusToPeopleAndMachines) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+
+  const Finished table = ringmaster.ctl({"status"});
+  EXPECT_EQ(table.exit, kDone);
+  EXPECT_NE(table.output.find("BACKEND"), std::string::npos);
+  EXPECT_NE(table.output.find("s1 "), std::string::npos);
+  EXPECT_NE(table.output.find("1 requests answered"), std::string::npos) << table.output;
+
+  const Finished json = ringmaster.ctl({"status", "--json"});
+  EXPECT_EQ(json.exit, kDone);
+  EXPECT_EQ(nlohmann::json::parse(json.output).at("backends").at(0).at("name"), "s1");
+}
+
+TEST(Ctl, DrainsABackendAndPutsItBack) {
+  Backend first("s1");
+  Backend second("s2");
+  Ringmaster ringmaster("[hash]\nkey = \"path\"\n" + toml_of(first, second));
+  std::string path_of_first;
+  for (int i = 0; path_of_first.empty(); ++i) {
+    const std::string path = "/" + std::to_string(i);
+    if (get(ringmaster.endpoint(), path).backend() == "s1") path_of_first = path;
+  }
+
+  EXPECT_EQ(ringmaster.ctl({"drain", "s1"}).exit, kDone);
+  EXPECT_EQ(ringmaster.backend_state("s1"), "draining");
+  EXPECT_TRUE(
+      wait_until([&] { return get(ringmaster.endpoint(), path_of_first).backend() == "s2"; }));
+  const Metrics drained = ringmaster.metrics();
+  EXPECT_EQ(drained.get("ringmaster_backend_state{backend=\"s1\",state=\"draining\"}"), 1);
+
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(ringmaster.backend_state("s1"), "draining") << "a reload is no reason to forget it";
+  EXPECT_EQ(get(ringmaster.endpoint(), path_of_first).backend(), "s2");
+
+  EXPECT_EQ(ringmaster.ctl({"ready", "s1"}).exit, kDone);
+  EXPECT_TRUE(
+      wait_until([&] { return get(ringmaster.endpoint(), path_of_first).backend() == "s1"; }));
+}
+
+TEST(Ctl, SaysWhichBackendsThereAre) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  const Finished drain = ringmaster.ctl({"drain", "s2"});
+  EXPECT_EQ(drain.exit, kRefused);
+  EXPECT_NE(drain.log.find("there are: s1"), std::string::npos) << drain.log;
+}
+
+TEST(Ctl, SaysWhenNobodyAnswers) {
+  const Finished reload =
+      run({ringmaster_binary(), "ctl", "reload", "--socket", "/nonexistent/control.sock"});
+  EXPECT_EQ(reload.exit, kRefused);
+  EXPECT_NE(reload.log.find("/nonexistent/control.sock"), std::string::npos);
+}
+
+TEST(Ctl, IsTheOwnersAloneAndNotOnTheAdminEndpoint) {
+  TempDir dir;
+  const std::string path = dir.path("control.sock");
+  Backend backend("s1");
+  Ringmaster ringmaster("[admin]\nsocket = \"" + path + "\"\n" + backend.toml());
+  struct stat status;
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  EXPECT_EQ(get(ringmaster.admin(), "/reload").status, 404);
+  Client client(ringmaster.admin());
+  client.send(request_head("POST", "/reload"));
+  EXPECT_EQ(client.receive("POST").status, 405);
+
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+  EXPECT_NE(::stat(path.c_str(), &status), 0) << "a socket that nobody answers is not left behind";
+}
+
+TEST(Ctl, TwoMastersDoNotShareASocket) {
+  TempDir dir;
+  const std::string socket = "[admin]\nsocket = \"" + dir.path("control.sock") + "\"\n";
+  Backend backend("s1");
+  Ringmaster first(socket + backend.toml());
+  write_whole_file(dir.path("second.toml"), complete_config(socket + backend.toml()));
+  const Finished second = run({ringmaster_binary(), "-c", dir.path("second.toml")});
+  EXPECT_EQ(second.exit.code, 2);
+  EXPECT_NE(second.log.find("another ringmaster"), std::string::npos) << second.log;
+}
+
+}  // namespace
+}  // namespace ringmaster::test

@@ -1,0 +1,179 @@
+// What waits is handed to the next generation: idle connections, and tunnels with their bytes.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+constexpr Exit kDone{0, 0};
+
+bool is_reloaded(Ringmaster& ringmaster) {
+  if (ringmaster.ctl({"reload"}).exit != kDone) return false;
+  return wait_until([&] {
+    const auto status = ringmaster.status();
+    for (const auto& worker : status.at("workers")) {
+      if (worker.at("generation") != status.at("generation")) return false;
+    }
+    return true;
+  });
+}
+
+TEST(HandOver, AnIdleConnectionGoesOnWithTheNextGeneration) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  std::vector<Client> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    EXPECT_EQ(clients.back().get("/").status, 200);
+  }
+  Client fresh(ringmaster.endpoint());  // has not said anything yet
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(is_reloaded(ringmaster));
+    EXPECT_TRUE(wait_until([&] {
+      return ringmaster.metrics().get("ringmaster_client_connections{state=\"idle\"}") == 41;
+    }));
+    for (Client& client : clients) {
+      const Response response = client.get("/");
+      EXPECT_EQ(response.status, 200);
+      EXPECT_FALSE(response.says_close());
+    }
+  }
+  EXPECT_EQ(fresh.get("/").status, 200);
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_client_connections_total"), 41);
+}
+
+TEST(HandOver, ManyConnectionsAtOnce) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  std::vector<Client> clients;
+  for (int i = 0; i < 600; ++i) clients.emplace_back(ringmaster.endpoint());
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_client_connections{state=\"idle\"}") == 600;
+  }));
+  ASSERT_TRUE(is_reloaded(ringmaster));
+  for (Client& client : clients) EXPECT_EQ(client.get("/").status, 200);
+}
+
+TEST(HandOver, TheAddressOfTheClientGoesAlong) {
+  Backend backend(
+      "s1", [](const Request& request) { return Reply{.body = request.field("X-Forwarded-For")}; });
+  Ringmaster ringmaster(backend.toml());
+  const std::string ip = own_loopback();
+  Client client(ringmaster.endpoint(), ip);
+  EXPECT_EQ(client.get("/").body, ip);
+  ASSERT_TRUE(is_reloaded(ringmaster));
+  EXPECT_EQ(client.get("/").body, ip);
+}
+
+// Pipelined behind a request that is in flight: the old worker answers that one, the next
+// generation the others.
+TEST(HandOver, RequestsThatWaitGoAlongWithTheirBytes) {
+  Event go_on;
+  Backend backend("s1", [&](const Request& request) {
+    if (request.target == "/first") go_on.wait();
+    return Reply{.body = request.target};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  const std::string third = request_head("GET", "/third");
+  client.send(request_head("GET", "/first") + request_head("GET", "/second") + third.substr(0, 9));
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  go_on.set();
+  EXPECT_EQ(client.receive().body, "/first");
+  EXPECT_EQ(client.receive().body, "/second");
+  client.send(std::string_view(third).substr(9));
+  EXPECT_EQ(client.receive().body, "/third");
+}
+
+constexpr std::string_view kUpgrade = "Connection: Upgrade\r\nUpgrade: test\r\n";
+constexpr std::string_view kSwitching =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n";
+
+// Accepts an upgrade and sends back whatever comes, until the client ends its side.
+void echo(Conversation& conversation) {
+  conversation.stream().send(kSwitching);
+  for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
+    conversation.stream().send(bytes);
+  }
+  conversation.stream().send("goodbye");
+}
+
+TEST(HandOver, ATunnelGoesOnThroughManyReloads) {
+  Backend backend("s1", Backend::Script(echo));
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/chat", kUpgrade));
+  ASSERT_EQ(client.receive_head().status, 101);
+  for (int round = 0; round < 4; ++round) {
+    const std::string line = "line " + std::to_string(round) + "\n";
+    client.send(line);
+    EXPECT_EQ(client.stream().read_until("\n"), line);
+    ASSERT_TRUE(is_reloaded(ringmaster));
+    EXPECT_TRUE(wait_until([&] {
+      const Metrics metrics = ringmaster.metrics();
+      return metrics.get("ringmaster_client_connections{state=\"tunnel\"}") == 1 &&
+             metrics.get("active_connections{backend=\"s1\"}") == 1;
+    }));
+  }
+  client.stream().shutdown_write();
+  EXPECT_EQ(client.stream().read_all(), "goodbye");
+  EXPECT_TRUE(wait_until(
+      [&] { return ringmaster.metrics().get("active_connections{backend=\"s1\"}") == 0; }));
+}
+
+// Each side has sent more than the other reads: bytes are in every buffer on the way.
+TEST(HandOver, ATunnelUnderBackPressureLosesNoByte) {
+  std::string flood;
+  for (int i = 0; flood.size() < 48 << 20; ++i) flood += "number " + std::to_string(i) + "\n";
+  Event go_on;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    Stream& stream = conversation.stream();
+                    stream.send(kSwitching);
+                    auto sent = std::async(std::launch::async, [&] { stream.send(flood); });
+                    go_on.wait();
+                    EXPECT_EQ(stream.read_exactly(flood.size()), flood);
+                    sent.get();
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/chat", kUpgrade));
+  ASSERT_EQ(client.receive_head().status, 101);
+  const std::size_t taken = client.stream().send_until_stalled(flood, milliseconds(200));
+  ASSERT_LT(taken, flood.size());
+
+  ASSERT_TRUE(is_reloaded(ringmaster));
+  ASSERT_TRUE(is_reloaded(ringmaster));
+
+  go_on.set();
+  auto sent =
+      std::async(std::launch::async, [&] { client.send(std::string_view(flood).substr(taken)); });
+  EXPECT_EQ(client.stream().read_exactly(flood.size()), flood);
+  sent.get();
+}
+
+// A request that is half read stays where it is, and is answered there.
+TEST(HandOver, ARequestThatHasBegunIsServedToItsEnd) {
+  Backend backend("s1", [](const Request& request) { return Reply{.body = request.body}; });
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client half_head(ringmaster.endpoint());
+  half_head.send("GET / HT");
+  Client half_body(ringmaster.endpoint());
+  half_body.send(request_head("POST", "/", "Content-Length: 6\r\n") + "abc");
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  half_head.send("TP/1.1\r\nHost: a\r\n\r\n");
+  half_body.send("def");
+  EXPECT_EQ(half_head.receive().status, 200);
+  EXPECT_EQ(half_body.receive().body, "abcdef");
+  EXPECT_EQ(half_head.get("/").status, 200);
+}
+
+}  // namespace
+}  // namespace ringmaster::test

@@ -1,0 +1,351 @@
+// A reload changes the config, or the binary, under the same pid, and costs no client anything; one
+// that cannot work changes nothing and says why.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/backend.h"
+#include "tests/support/load.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+using ::testing::Test;
+
+constexpr Exit kDone{0, 0};
+constexpr Exit kRefused{1, 0};
+
+double generation(const Ringmaster& ringmaster) {
+  return ringmaster.metrics().get("ringmaster_config_generation");
+}
+
+bool only_this_generation_is_left(const Ringmaster& ringmaster) {
+  const auto status = ringmaster.status();
+  for (const auto& worker : status.at("workers")) {
+    if (worker.at("generation") != status.at("generation")) return false;
+  }
+  return true;
+}
+
+TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
+  Backend first("s1");
+  Backend second("s2");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + first.toml());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(get(ringmaster.endpoint(), "/" + std::to_string(i)).backend(), "s1");
+  }
+  const std::vector<pid_t> before = ringmaster.workers();
+
+  ringmaster.write_config("[server]\nworkers = 3\n" + first.toml() + second.toml());
+  const Finished reload = ringmaster.ctl({"reload"});
+
+  EXPECT_EQ(reload.exit, kDone) << reload.log;
+  EXPECT_EQ(reload.output, "generation 2 serves: 2 of 2 backends up, 3 workers\n");
+  std::size_t to_second = 0;
+  for (int i = 0; i < 20; ++i) {
+    to_second += get(ringmaster.endpoint(), "/" + std::to_string(i)).backend() == "s2";
+  }
+  EXPECT_GT(to_second, 0u);
+  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  const std::vector<pid_t> after = ringmaster.workers();
+  EXPECT_EQ(after.size(), 3u);
+  for (const pid_t pid : before) EXPECT_EQ(std::count(after.begin(), after.end(), pid), 0);
+  const Metrics metrics = ringmaster.metrics();
+  EXPECT_EQ(metrics.sum("requests_total"), 40) << "counters go on";
+  EXPECT_EQ(metrics.get("ringmaster_config_generation"), 2);
+  EXPECT_EQ(metrics.get("ringmaster_config_last_reload_successful"), 1);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+}
+
+TEST(Reload, OnSighupDoesTheSame) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  ringmaster.process().signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] { return generation(ringmaster) == 2; }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+}
+
+TEST(Reload, ARefusedConfigChangesNothingAndSaysWhere) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  const std::vector<pid_t> before = ringmaster.workers();
+
+  ringmaster.write_config("[server]\nworkers = \"many\"\n" + backend.toml("weight = 0\n"));
+  const Finished reload = ringmaster.ctl({"reload"});
+
+  EXPECT_EQ(reload.exit, kRefused);
+  EXPECT_NE(reload.log.find("ringmaster.toml:"), std::string::npos) << reload.log;
+  EXPECT_NE(reload.log.find("server.workers"), std::string::npos) << reload.log;
+  EXPECT_NE(reload.log.find("weight"), std::string::npos) << "all errors at once: " << reload.log;
+  EXPECT_EQ(ringmaster.workers(), before);
+  EXPECT_EQ(generation(ringmaster), 1);
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_config_last_reload_successful"), 0);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+
+  ringmaster.write_config(backend.toml());
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_config_last_reload_successful"), 1);
+}
+
+TEST(Reload, APortThatIsTakenIsToldAndNothingHasChanged) {
+  Backend backend("s1");
+  const std::string ip = own_loopback();
+  const UniqueFd squatter = listen_at({ip, 0});
+  const std::string taken = local_endpoint(squatter.get()).to_string();
+  Ringmaster ringmaster("[server]\nworkers = 2\nlisten = \"" + ip + ":0\"\n" + backend.toml());
+  Client kept(ringmaster.endpoint());
+  EXPECT_EQ(kept.get("/").status, 200);
+  const std::vector<pid_t> before = ringmaster.workers();
+
+  ringmaster.write_config("[server]\nworkers = 2\nlisten = [\"" + ip + ":0\", \"" + taken +
+                          "\"]\n" + backend.toml());
+  const Finished reload = ringmaster.ctl({"reload"});
+
+  EXPECT_EQ(reload.exit, kRefused);
+  EXPECT_NE(reload.log.find("cannot listen on " + taken), std::string::npos) << reload.log;
+  EXPECT_EQ(ringmaster.workers(), before);
+  EXPECT_EQ(generation(ringmaster), 1);
+  EXPECT_EQ(kept.get("/").status, 200);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.ready_status(), 200);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+}
+
+TEST(Reload, CostsNoClientARequest) {
+  Backend backend("s1");
+  Backend other("s2");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + toml_of(backend, other));
+  Load load(ringmaster.endpoint(), 8);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(load.wait_for_more(50));
+    ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  }
+  ASSERT_TRUE(load.wait_for_more(50));
+  const Load::Outcome outcome = load.stop();
+  EXPECT_TRUE(outcome.is_flawless()) << ::testing::PrintToString(outcome);
+  EXPECT_EQ(generation(ringmaster), 6);
+  EXPECT_EQ(ringmaster.metrics().sum("requests_total"), static_cast<double>(outcome.answered));
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_client_connections_total"), 8)
+      << "nobody had to connect anew";
+}
+
+TEST(Reload, DuringAReloadIsDoneAfterIt) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  std::vector<std::future<Finished>> reloads;
+  for (int i = 0; i < 4; ++i) {
+    reloads.push_back(std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); }));
+  }
+  for (auto& reload : reloads) {
+    const Finished finished = reload.get();
+    EXPECT_EQ(finished.exit, kDone) << finished.log;
+  }
+  EXPECT_GE(generation(ringmaster), 2);
+  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+}
+
+TEST(Reload, WhileEarlierGenerationsStillAnswerKeepsThemAll) {
+  Event go_on;
+  Backend backend("s1", [&](const Request&) {
+    go_on.wait();
+    return Reply{.body = "late"};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  std::vector<Client> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    clients.back().send(request_head("GET", "/" + std::to_string(i)));
+    const auto asked = static_cast<std::size_t>(i) + 1;
+    ASSERT_TRUE(wait_until([&] { return backend.request_count() == asked; }));
+    ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  }
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}"), 4);
+
+  go_on.set();
+  for (Client& client : clients) EXPECT_EQ(client.receive().body, "late");
+  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  for (Client& client : clients) EXPECT_EQ(client.get("/again").body, "late");
+  EXPECT_EQ(ringmaster.metrics().get("active_connections{backend=\"s1\"}"), 0);
+}
+
+TEST(Reload, CutsWhatAnEarlierGenerationHasNotAnsweredInTime) {
+  Event never;
+  Backend backend("s1", [&](const Request&) {
+    never.wait();
+    return Reply{};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"300ms\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_THROW(client.receive(), StreamError);
+  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone) << "the stop itself cut nothing";
+  never.set();
+}
+
+TEST(Reload, AWorkerThatDiesMeanwhileIsReplaced) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  for (int round = 0; round < 5; ++round) {
+    auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
+    for (const pid_t pid : ringmaster.workers()) ::kill(pid, SIGKILL);
+    EXPECT_EQ(reload.get().exit, kDone);
+  }
+  EXPECT_TRUE(wait_until([&] {
+    return only_this_generation_is_left(ringmaster) &&
+           ringmaster.metrics().get("ringmaster_workers{state=\"serving\"}") == 2;
+  }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+}
+
+TEST(Reload, AStopMeanwhileWins) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  ringmaster.process().signal(SIGHUP);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+  EXPECT_TRUE(ringmaster.process().is_group_gone());
+}
+
+TEST(Reload, OpensAndClosesListeners) {
+  Backend backend("s1");
+  const std::string ip = own_loopback();
+  const std::string second = local_endpoint(listen_at({ip, 0}).get()).to_string();
+  Ringmaster ringmaster("[server]\nlisten = \"" + ip + ":0\"\n" + backend.toml());
+  const Endpoint first = ringmaster.endpoint();
+  const Endpoint added{ip, static_cast<std::uint16_t>(std::stoi(second.substr(ip.size() + 1)))};
+
+  ringmaster.write_config("[server]\nlisten = \"" + second + "\"\n" + backend.toml());
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+
+  EXPECT_EQ(get(added, "/").status, 200);
+  EXPECT_TRUE(wait_until([&] { return is_refused(first); }));
+}
+
+TEST(Reload, ABackendThatLeavesDrainsAndKeepsItsSeries) {
+  Event go_on;
+  Backend leaving("leaving", [&](const Request&) {
+    go_on.wait();
+    return Reply{.body = "to the end"};
+  });
+  Backend staying("staying");
+  Ringmaster ringmaster(leaving.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return leaving.request_count() == 1; }));
+
+  ringmaster.write_config(staying.toml());
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").backend(), "staying");
+  EXPECT_EQ(ringmaster.metrics().get("active_connections{backend=\"leaving\"}"), 1);
+
+  go_on.set();
+  EXPECT_EQ(client.receive().body, "to the end");
+  const Metrics metrics = ringmaster.metrics();
+  EXPECT_EQ(metrics.get("requests_total{backend=\"leaving\"}"), 1);
+  EXPECT_FALSE(metrics.has("ringmaster_backend_up{backend=\"leaving\"}"));
+}
+
+TEST(Reload, GivesNoClientAFreshBurst) {
+  Backend backend("s1");
+  const std::string limit = "[rate_limit]\nrequests_per_second = 1\nburst = 3\n";
+  Ringmaster ringmaster(limit + backend.toml());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 429);
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 429);
+}
+
+TEST(Reload, KnowsAtOnceWhoWasDown) {
+  Backend up("up");
+  Backend down("down");
+  Ringmaster ringmaster("[health]\ninterval = \"1h\"\n" + toml_of(up, down));
+  down.stop();
+  ASSERT_TRUE(wait_until([&] {
+    for (int i = 0; i < 10; ++i)
+      EXPECT_EQ(get(ringmaster.endpoint(), "/" + std::to_string(i)).status, 200);
+    return ringmaster.backend_state("down") == "down";
+  }));
+  const auto before = ringmaster.status();
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(ringmaster.backend_state("down"), "down");
+  EXPECT_EQ(ringmaster.backend_state("up"), "up");
+  EXPECT_EQ(ringmaster.status().at("backends").at(1).at("since"),
+            before.at("backends").at(1).at("since"));
+}
+
+// A file that may be replaced, as a package upgrade does: another file under the same name.
+class Binary {
+ public:
+  Binary() { put(ringmaster_binary()); }
+  void put(const std::string& file) {
+    std::filesystem::copy_file(file, path() + ".new",
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::rename(path() + ".new", path());
+  }
+  void put_script(const std::string& text) {
+    write_whole_file(path() + ".new", text);
+    ::chmod((path() + ".new").c_str(), 0755);
+    std::filesystem::rename(path() + ".new", path());
+  }
+  std::string path() const { return dir_.path("ringmaster"); }
+  ino_t inode() const {
+    struct stat status;
+    return ::stat(path().c_str(), &status) == 0 ? status.st_ino : 0;
+  }
+
+ private:
+  TempDir dir_;
+};
+
+ino_t inode_of_process(pid_t pid) {
+  struct stat status;
+  return ::stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &status) == 0 ? status.st_ino
+                                                                                 : 0;
+}
+
+TEST(Upgrade, TheNewBinaryTakesOverUnderTheSamePid) {
+  Backend backend("s1");
+  Binary binary;
+  Ringmaster ringmaster(backend.toml(), {.environment = {}, .command = {binary.path()}});
+  const ino_t old_file = inode_of_process(ringmaster.process().pid());
+  Client kept(ringmaster.endpoint());
+  EXPECT_EQ(kept.get("/").status, 200);
+
+  binary.put(ringmaster_binary());
+  ASSERT_NE(binary.inode(), old_file);
+  const Finished reload = ringmaster.ctl({"reload"});
+
+  EXPECT_EQ(reload.exit, kDone) << reload.log;
+  EXPECT_EQ(inode_of_process(ringmaster.process().pid()), binary.inode());
+  EXPECT_EQ(kept.get("/").status, 200);
+  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  for (const pid_t worker : ringmaster.workers())
+    EXPECT_EQ(inode_of_process(worker), binary.inode());
+}
+
+TEST(Upgrade, ABinaryThatCannotRunIsRefused) {
+  Backend backend("s1");
+  Binary binary;
+  Ringmaster ringmaster(backend.toml(), {.environment = {}, .command = {binary.path()}});
+  for (const char* script : {"#!/bin/sh\necho missing a library >&2; exit 127\n",
+                             "#!/bin/sh\nkill -SEGV $$\n", "not a program"}) {
+    binary.put_script(script);
+    const Finished reload = ringmaster.ctl({"reload"});
+    EXPECT_EQ(reload.exit, kRefused) << script;
+    EXPECT_NE(reload.log, "");
+    EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  }
+  EXPECT_EQ(generation(ringmaster), 1);
+}
+
+}  // namespace
+}  // namespace ringmaster::test
