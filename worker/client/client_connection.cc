@@ -41,6 +41,7 @@ bool ClientConnection::resume(HandedConnection& handed) {
   if (handed.from_client.size() > context.bulk_buffers.capacity()) return false;
   if (stream_.adopt(context.loop, handed.client.get()) != 0) return false;
   handed.client.release();
+  awaits_proxy_header_ = handed.awaits_proxy_header;
   become(State::kIdle);
   const bool fits = handed.from_client.size() < context.buffers.capacity();
   const bool is_tunnel = handed.upstream.is_open();
@@ -57,7 +58,7 @@ bool ClientConnection::resume(HandedConnection& handed) {
 // After resume(), once the connection is in the list of all.
 void ClientConnection::go_on(HandedConnection& handed) {
   if (!handed.upstream.is_open()) {
-    if (input_) serve();
+    if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve();
     return;
   }
   const std::uint32_t upstream = all_.find_upstream(handed.upstream_name);
@@ -72,6 +73,7 @@ bool ClientConnection::hand_over() {
   ConnectionToHand connection;
   connection.client = stream_.fd();
   connection.peer = peer_;
+  connection.awaits_proxy_header = awaits_proxy_header_;
   if (state_ == State::kTunnel) {
     if (!exchange_->describe_tunnel(connection)) return true;  // served here to its end
   } else if (exchange_ == nullptr && state_ != State::kLingering && !peer_ended_ &&

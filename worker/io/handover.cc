@@ -21,10 +21,12 @@ struct Head {
   std::uint32_t version;
   IpAddress peer;
   char upstream_name[64];
+  std::uint32_t awaits_proxy_header;
+  std::uint32_t reserved;
   std::uint32_t from_client_bytes;
   std::uint32_t from_upstream_bytes;
 };
-static_assert(std::is_trivially_copyable_v<Head> && sizeof(Head) == 96);
+static_assert(std::is_trivially_copyable_v<Head> && sizeof(Head) == 104);
 
 iovec as_iovec(std::string_view bytes) noexcept {
   return {const_cast<char*>(bytes.data()), bytes.size()};
@@ -57,6 +59,7 @@ HandStatus hand_over(int channel, const ConnectionToHand& connection) noexcept {
   head.magic = kMagic;
   head.version = kVersion;
   head.peer = connection.peer;
+  head.awaits_proxy_header = connection.awaits_proxy_header ? 1 : 0;
   if (connection.upstream_name.size() >= sizeof head.upstream_name) return HandStatus::kImpossible;
   std::memcpy(head.upstream_name, connection.upstream_name.data(), connection.upstream_name.size());
   head.from_client_bytes = static_cast<std::uint32_t>(connection.from_client.size());
@@ -117,6 +120,7 @@ Received receive_handed(int channel, std::string& room) {
               HandedConnection{.client = std::move(descriptors[0]),
                                .upstream = std::move(descriptors[1]),
                                .peer = head.peer,
+                               .awaits_proxy_header = head.awaits_proxy_header != 0,
                                .upstream_name = {name, ::strnlen(name, sizeof head.upstream_name)},
                                .from_client = all.substr(0, head.from_client_bytes),
                                .from_upstream = all.substr(head.from_client_bytes)}};

@@ -20,9 +20,10 @@ struct ConnectionToHand {
   int client = -1;
   int upstream = -1;  // of a tunnel, else -1
   IpAddress peer;
-  std::string_view upstream_name;  // of a tunnel
-  std::string_view from_client;    // what the client sent and nobody has acted on
-  std::string_view from_upstream;  // what the client has not got yet
+  bool awaits_proxy_header = false;  // it begins with one, which has not come yet
+  std::string_view upstream_name;    // of a tunnel
+  std::string_view from_client;      // what the client sent and nobody has acted on
+  std::string_view from_upstream;    // what the client has not got yet
 };
 
 enum class HandStatus : std::uint8_t { kSent, kTryAgain, kImpossible };
@@ -36,6 +37,7 @@ struct HandedConnection {
   UniqueFd client;
   UniqueFd upstream;  // not open: an idle connection
   IpAddress peer;
+  bool awaits_proxy_header = false;
   std::string_view upstream_name;
   std::string_view from_client;
   std::string_view from_upstream;
