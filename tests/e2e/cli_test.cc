@@ -52,7 +52,7 @@ TEST(CommandLine, TellsItsUsage) {
 
 // Every option of --help, and every order of ctl where there is one.
 TEST(CommandLine, IsExplainedInTheManual) {
-  const std::string page = read_whole_file(RINGMASTER_SOURCE_DIR "/packaging/man/ringmaster.8");
+  const std::string page = read_whole_file(source_path("packaging/man/ringmaster.8"));
   std::istringstream help(ringmaster({"--help"}).output + ringmaster({"ctl", "--help"}).output);
   int options = 0;
   for (std::string line; std::getline(help, line);) {

@@ -6,6 +6,8 @@
 
 #include <stdexcept>
 
+#include "tests/support/places.h"
+
 namespace ringmaster::test {
 
 Allocations::Allocations() {
@@ -23,7 +25,7 @@ Allocations::~Allocations() {
 }
 
 std::vector<std::string> Allocations::environment() const {
-  return {"LD_PRELOAD=" RINGMASTER_ALLOCATION_COUNTER,
+  return {"LD_PRELOAD=" + allocation_counter_library(),
           "ALLOCATION_COUNTS=" + dir_.path("allocations")};
 }
 

@@ -1,20 +1,13 @@
 #include "tests/support/backend_process.h"
 
-#include <cstdlib>
 #include <stdexcept>
 
+#include "tests/support/places.h"
+
 namespace ringmaster::test {
-namespace {
-
-std::string backend_binary() {
-  const char* path = std::getenv("RINGMASTER_TEST_BACKEND");
-  return path != nullptr ? path : RINGMASTER_TEST_BACKEND;
-}
-
-}  // namespace
 
 BackendProcess::BackendProcess(const std::string& name)
-    : name_(name), process_({backend_binary(), name}) {
+    : name_(name), process_({test_backend_binary(), name}) {
   if (!wait_until([this] { return process_.output().ends_with("\n"); })) {
     throw std::runtime_error("the test backend does not start: " + process_.log());
   }

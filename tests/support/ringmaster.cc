@@ -120,11 +120,6 @@ double Metrics::sum(std::string_view name, const std::vector<std::string>& label
   return total;
 }
 
-std::string ringmaster_binary() {
-  const char* path = std::getenv("RINGMASTER_BINARY");
-  return path != nullptr ? path : RINGMASTER_BINARY;
-}
-
 std::string complete_config(const std::string& config) {
   std::string text = config;
   const std::string any_port = own_loopback() + ":0";

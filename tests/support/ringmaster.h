@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/support/client.h"
+#include "tests/support/places.h"
 #include "tests/support/process.h"
 
 namespace ringmaster::test {
@@ -79,8 +80,7 @@ class Ringmaster {
   Endpoint admin_;
 };
 
-// The binary under test, and the config as Ringmaster() would complete it.
-std::string ringmaster_binary();
+// The config as Ringmaster() would complete it.
 std::string complete_config(const std::string& config);
 
 }  // namespace ringmaster::test

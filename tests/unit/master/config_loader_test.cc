@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "master/demo_config.h"
+#include "tests/support/places.h"
 
 namespace ringmaster {
 namespace {
@@ -39,7 +40,7 @@ Config valid(const std::string& text) {
 }
 
 std::string read_source(const std::string& path) {
-  std::ifstream file(RINGMASTER_SOURCE_DIR "/" + path);
+  std::ifstream file(test::source_path(path));
   EXPECT_TRUE(file.is_open()) << path;
   std::ostringstream text;
   text << file.rdbuf();
@@ -691,8 +692,7 @@ TEST(ConfigLoader, UnreadableFileIsOneProblemWithoutPosition) {
 }
 
 TEST(ConfigLoader, PackagedFileLoadsAndShowsTheDefaults) {
-  const LoadedConfig packaged =
-      load_config_file(RINGMASTER_SOURCE_DIR "/packaging/ringmaster.toml");
+  const LoadedConfig packaged = load_config_file(test::source_path("packaging/ringmaster.toml"));
   EXPECT_EQ(messages_of(packaged), std::vector<std::string>{});
   EXPECT_EQ(dump(packaged.config), dump(valid(std::string(kOnlyTheBackend))));
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "master/metrics_exporter.h"
+#include "tests/support/places.h"
 #include "tests/unit/master/exposition.h"
 #include "tests/unit/master/report_fixture.h"
 
@@ -14,7 +15,7 @@ namespace ringmaster::test {
 namespace {
 
 std::string read_packaged(const std::string& name) {
-  std::ifstream file(RINGMASTER_SOURCE_DIR "/packaging/" + name);
+  std::ifstream file(source_path("packaging/" + name));
   EXPECT_TRUE(file) << name;
   std::ostringstream text;
   text << file.rdbuf();
