@@ -63,6 +63,10 @@ void write_via(Writer& out, HttpVersion received, std::string_view name) noexcep
   out << (received == HttpVersion::k11 ? "Via: 1.1 " : "Via: 1.0 ") << name << "\r\n";
 }
 
+void write_request_id(Writer& out, std::string_view id) noexcept {
+  if (!id.empty()) out << "X-Request-Id: " << id << "\r\n";
+}
+
 void write_framing(Writer& out, BodyFraming framing, std::uint64_t content_length) noexcept {
   if (framing == BodyFraming::kLength) out << "Content-Length: " << content_length << "\r\n";
   if (framing == BodyFraming::kChunked) out << "Transfer-Encoding: chunked\r\n";
@@ -89,6 +93,7 @@ class RequestFieldFilter {
         return how_.keep_upgrade && head_.wants_upgrade;
       case FieldId::kHost:
       case FieldId::kXForwardedFor:
+      case FieldId::kXRequestId:
         return false;  // written anew
       case FieldId::kMaxForwards:
         return head_.max_forwards < 0;
@@ -148,6 +153,7 @@ std::size_t write_request_head(const RequestHead& head, const RequestForwarding&
   if (!believed.host && !head.authority.empty()) {
     to << "X-Forwarded-Host: " << head.authority << "\r\n";
   }
+  write_request_id(to, how.request_id);
   write_via(to, head.version, how.via_name);
   if (head.max_forwards >= 0) {
     const int left = head.max_forwards == 0 ? 0 : head.max_forwards - 1;
@@ -196,8 +202,10 @@ std::size_t write_response_head(const ResponseHead& head, const ResponseForwardi
   copy_fields(head, to, [&](const Field& field) {
     if (field.id == FieldId::kUpgrade) return how.keep_upgrade;
     if (field.id == FieldId::kTrailer && !passes_trailers) return false;
+    if (field.id == FieldId::kXRequestId) return false;  // ours is written
     return !field.hop_by_hop;
   });
+  write_request_id(to, how.request_id);
   write_via(to, head.version, how.via_name);
   if (tells_length_without_body(head, how)) {
     write_framing(to, BodyFraming::kLength, head.content_length);

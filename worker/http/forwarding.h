@@ -21,16 +21,18 @@ struct RequestForwarding {
   // Our pseudonym in Via (RFC 9110 section 7.6.3), unique to this instance; empty: no Via is
   // written.
   std::string_view via_name;
+  // Written as X-Request-Id in the place of any that came; empty: none is written.
+  std::string_view request_id = {};
 };
 
 // Bytes that a rewritten head may be longer than the original, unless its Host is absurdly long.
 inline constexpr std::size_t kForwardingOverhead = 1024;
 
 // Writes the head that goes upstream: always HTTP/1.1, origin-form (or "*"), Host from
-// head.authority, end-to-end fields in their order and case, X-Forwarded-For/-Proto/-Host, Via,
-// then Content-Length or Transfer-Encoding as head.framing says. Max-Forwards, where it counts, is
-// one less. Returns its length. `out` holds head.size + kForwardingOverhead; 0 if it did not fit
-// all the same.
+// head.authority, end-to-end fields in their order and case, X-Forwarded-For/-Proto/-Host,
+// X-Request-Id, Via, then Content-Length or Transfer-Encoding as head.framing says. Max-Forwards,
+// where it counts, is one less. Returns its length. `out` holds head.size + kForwardingOverhead; 0
+// if it did not fit all the same.
 std::size_t write_request_head(const RequestHead& head, const RequestForwarding& how, char* out,
                                std::size_t capacity) noexcept;
 
@@ -42,11 +44,13 @@ struct ResponseForwarding {
   bool keep_alive;  // else Connection: close is written; to HTTP/1.0, keep-alive is said explicitly
   bool keep_upgrade;  // a 101 that the client asked for
   std::string_view via_name;
+  // Likewise: the client learns by what we know its request, whatever the backend said.
+  std::string_view request_id = {};
 };
 
 // Writes the head that goes to the client: HTTP/1.1, the backend's status and reason, end-to-end
-// fields in their order and case, Via, then framing and Connection. Same conventions as above. Also
-// for 1xx (framing kNone).
+// fields in their order and case, X-Request-Id, Via, then framing and Connection. Same conventions
+// as above. Also for 1xx (framing kNone).
 std::size_t write_response_head(const ResponseHead& head, const ResponseForwarding& how, char* out,
                                 std::size_t capacity) noexcept;
 

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "worker/http/request_id.h"
+
 namespace ringmaster {
 
 namespace {
@@ -50,6 +52,7 @@ constexpr std::string_view kType = "Content-Type: text/plain\r\nContent-Length: 
 constexpr std::string_view kRetryAfter = "Retry-After: ";
 constexpr std::string_view kAllow =
     "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, TRACE\r\n";  // RFC 9110 section 15.5.6
+constexpr std::string_view kRequestId = "X-Request-Id: ";
 constexpr std::string_view kClose = "Connection: close\r\n";
 constexpr std::string_view kKeepAlive = "Connection: keep-alive\r\n";
 
@@ -62,7 +65,8 @@ constexpr std::size_t longest_text() noexcept {
 }
 // Everything at once, line ends and all: the buffer always suffices, so that nobody needs to check.
 static_assert(kStatusLine.size() + kType.size() + kRetryAfter.size() + kAllow.size() +
-                  kKeepAlive.size() + 3 * kMaxDigits + 40 + 12 + longest_text() <=
+                  kRequestId.size() + RequestId::kMostBytes + kKeepAlive.size() + 3 * kMaxDigits +
+                  40 + 12 + longest_text() <=
               kMaxLocalResponse);
 
 char* put(char* at, std::string_view text) noexcept {
@@ -90,6 +94,11 @@ std::size_t write_local_response(const LocalResponse& response, char* out) noexc
   if (response.retry_after_s != 0) {
     at = put(at, kRetryAfter);
     at = put(at, std::uint64_t{response.retry_after_s});
+    at = put(at, "\r\n");
+  }
+  if (!response.request_id.empty()) {
+    at = put(at, kRequestId);
+    at = put(at, response.request_id);
     at = put(at, "\r\n");
   }
   if (response.close) {

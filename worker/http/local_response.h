@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "shared/reject_reason.h"
 
@@ -11,13 +12,14 @@ namespace ringmaster {
 
 struct LocalResponse {
   RejectReason reason;
-  bool close;                       // say Connection: close
-  bool keep_alive_10;               // an HTTP/1.0 client asked for keep-alive and gets it
-  bool head_only;                   // answers a HEAD request
-  std::uint32_t retry_after_s = 0;  // 0: no Retry-After
+  bool close;                        // say Connection: close
+  bool keep_alive_10;                // an HTTP/1.0 client asked for keep-alive and gets it
+  bool head_only;                    // answers a HEAD request
+  std::uint32_t retry_after_s = 0;   // 0: no Retry-After
+  std::string_view request_id = {};  // of X-Request-Id, at most RequestId::kMostBytes; empty: none
 };
 
-inline constexpr std::size_t kMaxLocalResponse = 512;
+inline constexpr std::size_t kMaxLocalResponse = 768;
 
 // Writes head and body; returns the length. `out` holds kMaxLocalResponse. Precondition: the reason
 // has a status.

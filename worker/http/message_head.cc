@@ -17,8 +17,10 @@ FieldId match(std::string_view name, std::string_view known, FieldId id) noexcep
   return id;
 }
 
-FieldId match_x_forwarded(std::string_view name) noexcept {
+FieldId match_x(std::string_view name) noexcept {
   switch (name.size()) {
+    case 12:
+      return match(name, "x-request-id", FieldId::kXRequestId);
     case 15:
       return match(name, "x-forwarded-for", FieldId::kXForwardedFor);
     case 16:
@@ -108,7 +110,7 @@ FieldId field_id(std::string_view name) noexcept {
     case 'v':
       return match_single(name, "via", FieldId::kVia);
     case 'x':
-      return match_x_forwarded(name);
+      return match_x(name);
     default:
       return FieldId::kOther;
   }

@@ -35,6 +35,7 @@ enum class FieldId : std::uint8_t {
   kXForwardedFor,
   kXForwardedHost,
   kXForwardedProto,
+  kXRequestId,
 };
 
 // Looks a field name up, in any case.

@@ -2,7 +2,11 @@
 // ended.
 #include "worker/proxy/exchange.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 
 #include "shared/base/clock.h"
 #include "worker/http/local_response.h"
@@ -19,7 +23,21 @@ constexpr std::uint32_t kRetryAfterNoBackendS = 1;
 // connection closed.
 constexpr std::uint64_t kMostDiscardedBytes = 64 * 1024;
 
+RequestIdSource seeded_by_kernel() {
+  std::array<std::uint64_t, 2> seed;
+  // So few bytes never come short, and without them the segment could not have been made.
+  if (::getrandom(seed.data(), sizeof seed, 0) != sizeof seed) std::abort();
+  return {seed[0], seed[1]};
+}
+
 }  // namespace
+
+Proxy::Proxy(WorkerContext& the_context)
+    : context(the_context),
+      balancer(the_context),
+      admission(the_context),
+      upstreams(the_context),
+      request_ids(seeded_by_kernel()) {}
 
 void Proxy::on_routes_changed() {
   upstreams.close_idle(/*only_unusable=*/true);
@@ -68,10 +86,19 @@ void Exchange::read_head() {
   }
 }
 
+// Only a proxy that we trust may say what its request is called: else anyone could hide behind the
+// id of another's.
+void Exchange::name_request() noexcept {
+  const bool knows_head = phase_ != Phase::kHead;
+  if (knows_head && proxy_.admission.is_trusted(peer_)) id_.assign(given_request_id(head_));
+  if (id_.is_empty()) proxy_.request_ids.make(id_);
+}
+
 void Exchange::begin() {
   body_at_ = client_.input().begin + head_.size;
   phase_ = Phase::kConnecting;
   client_.timer().disarm();
+  name_request();
   request_body_.start(head_.framing, head_.content_length, head_.framing);
   client_ip_ = proxy_.admission.client_of(head_, peer_);
   if (const std::uint32_t wait_s = proxy_.admission.refuse_for_s(client_ip_)) {
@@ -200,6 +227,7 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   release_upstream();
   if (client_.stream().is_writing()) return finish(Ending::kCut);  // behind an interim response
 
+  if (id_.is_empty()) name_request();
   keep_alive_ = keeps_alive_after_refusal();
   const bool head_known = phase_ != Phase::kHead;
   ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
@@ -208,7 +236,8 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
       .close = !keep_alive_,
       .keep_alive_10 = keep_alive_ && head_known && head_.version == HttpVersion::k10,
       .head_only = head_known && head_.is_head,
-      .retry_after_s = retry_after_s};
+      .retry_after_s = retry_after_s,
+      .request_id = id_.text()};
   BufferLease buffer = proxy_.context.buffers.lend();
   uv_buf_t piece = as_buf({buffer->data(), write_local_response(response, buffer->data())});
   metrics.client_sent_bytes.add(piece.len);

@@ -15,6 +15,7 @@
 #include "shared/memory/metrics_slab.h"
 #include "worker/http/forwarding.h"
 #include "worker/http/parser.h"
+#include "worker/http/request_id.h"
 #include "worker/io/handover.h"
 #include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
@@ -27,11 +28,7 @@ class Exchange;
 
 // What all exchanges of a worker share. Owned by Worker.
 struct Proxy {
-  explicit Proxy(WorkerContext& the_context)
-      : context(the_context),
-        balancer(the_context),
-        admission(the_context),
-        upstreams(the_context) {}
+  explicit Proxy(WorkerContext& the_context);
 
   // The master changed some backend's state: requests that wait on one that is down are asked again
   // elsewhere.
@@ -41,6 +38,7 @@ struct Proxy {
   Balancer balancer;
   Admission admission;
   UpstreamPool upstreams;
+  RequestIdSource request_ids;
   ObjectPool<Exchange> exchanges;
   Exchange* first_active = nullptr;  // list of those that have a backend
 };
@@ -114,6 +112,7 @@ class Exchange final : private UpstreamConnection::User {
 
   // exchange.cc
   void read_head();
+  void name_request() noexcept;
   void begin();
   void choose_backend();
   void use_backend(std::uint32_t upstream, bool pooled);
@@ -172,6 +171,7 @@ class Exchange final : private UpstreamConnection::User {
   // What is known of the request.
   const IpAddress peer_;
   IpAddress client_ip_;
+  RequestId id_;  // from a complete head, or our refusal, on
   const std::uint64_t started_ns_;
   std::uint64_t hash_ = 0;
   std::uint64_t request_bytes_ = 0;  // of the body, so far

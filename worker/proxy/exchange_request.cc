@@ -9,7 +9,8 @@ void Exchange::send_request() {
   const RequestForwarding how{.client_ip = {address, peer_.format(address)},
                               .peer_is_trusted = proxy_.admission.is_trusted(peer_),
                               .keep_upgrade = head_.wants_upgrade,
-                              .via_name = proxy_.context.via_name};
+                              .via_name = proxy_.context.via_name,
+                              .request_id = id_.text()};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_request_head(head_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kHeaderTooLarge);

@@ -98,7 +98,8 @@ void Exchange::begin_response() {
                                .framing = framing,
                                .keep_alive = keep_alive_,
                                .keep_upgrade = false,
-                               .via_name = proxy_.context.via_name};
+                               .via_name = proxy_.context.via_name,
+                               .request_id = id_.text()};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);

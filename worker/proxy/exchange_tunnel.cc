@@ -70,7 +70,8 @@ void Exchange::begin_tunnel() {
                                .framing = BodyFraming::kNone,
                                .keep_alive = true,
                                .keep_upgrade = true,
-                               .via_name = proxy_.context.via_name};
+                               .via_name = proxy_.context.via_name,
+                               .request_id = id_.text()};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);

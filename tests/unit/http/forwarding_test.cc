@@ -349,6 +349,38 @@ TEST(ResponseForwarding, PassesInterimResponsesOn) {
         {.keep_upgrade = true});
 }
 
+// What our own id and those of others become, both ways.
+TEST(Forwarding, WritesTheRequestIdAnew) {
+  const std::string request = crlf(in("A: b\nx-request-ID: forged\nX-Request-Id: twice\n"));
+  RequestParser parser;
+  RequestHead head;
+  ASSERT_EQ(parser.parse(request, kLimits, head), ParseStatus::kComplete);
+  std::string text(1024, '\0');
+  const RequestForwarding to_backend{.client_ip = "192.0.2.1",
+                                     .peer_is_trusted = true,
+                                     .keep_upgrade = false,
+                                     .via_name = "rm",
+                                     .request_id = "our-id"};
+  text.resize(write_request_head(head, to_backend, text.data(), text.size()));
+  EXPECT_EQ(text, crlf("GET / HTTP/1.1\nHost: h\nA: b\nX-Forwarded-For: 192.0.2.1\n"
+                       "X-Forwarded-Proto: http\nX-Forwarded-Host: h\nX-Request-Id: our-id\n"
+                       "Via: 1.1 rm\n\n"));
+
+  const std::string response = crlf("HTTP/1.1 204 x\nX-Request-Id: backend's\nA: b\n\n");
+  ResponseParser response_parser;
+  ResponseHead answer;
+  ASSERT_EQ(response_parser.parse(response, kLimits, false, answer), ParseStatus::kComplete);
+  const ResponseForwarding to_client{.client_version = HttpVersion::k11,
+                                     .framing = BodyFraming::kNone,
+                                     .keep_alive = true,
+                                     .keep_upgrade = false,
+                                     .via_name = "rm",
+                                     .request_id = "our-id"};
+  text.resize(1024);
+  text.resize(write_response_head(answer, to_client, text.data(), text.size()));
+  EXPECT_EQ(text, crlf("HTTP/1.1 204 x\nA: b\nX-Request-Id: our-id\nVia: 1.1 rm\n\n"));
+}
+
 TEST(Forwarding, SaysWhenItDoesNotFit) {
   const std::string bytes = crlf(in("A: b\n"));
   RequestParser parser;

@@ -6,6 +6,7 @@
 #include "tests/unit/http/piecewise.h"
 #include "worker/http/local_response.h"
 #include "worker/http/parser.h"
+#include "worker/http/request_id.h"
 
 namespace ringmaster {
 namespace {
@@ -37,6 +38,16 @@ TEST(LocalResponse, SaysWhenToComeBack) {
                        "Connection: keep-alive\n\n"));
 }
 
+TEST(LocalResponse, SaysWhatTheRequestIsCalled) {
+  const std::string id(RequestId::kMostBytes, 'i');
+  const std::string text = written({.reason = RejectReason::kRateLimited,
+                                    .close = true,
+                                    .keep_alive_10 = false,
+                                    .head_only = false,
+                                    .request_id = id});
+  EXPECT_NE(text.find("\r\nX-Request-Id: " + id + "\r\n"), std::string::npos);
+}
+
 TEST(LocalResponse, SaysWhichMethodsAreAllowed) {
   const std::string text = written({.reason = RejectReason::kMethodNotAllowed,
                                     .close = true,
@@ -47,13 +58,15 @@ TEST(LocalResponse, SaysWhichMethodsAreAllowed) {
 
 // Our own parser finds exactly the announced body behind every one of them.
 TEST(LocalResponse, IsSoundForEveryReason) {
+  const std::string longest_id(RequestId::kMostBytes, 'i');
   for (const auto& info : kRejectReasons) {
     if (info.status == 0) continue;
     const std::string text = written({.reason = info.reason,
                                       .close = false,
                                       .keep_alive_10 = true,
                                       .head_only = false,
-                                      .retry_after_s = 4294967295u});
+                                      .retry_after_s = 4294967295u,
+                                      .request_id = longest_id});
     ResponseParser parser;
     ResponseHead head;
     ASSERT_EQ(parser.parse(text, {kMaxLocalResponse}, false, head), ParseStatus::kComplete);

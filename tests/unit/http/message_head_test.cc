@@ -34,6 +34,7 @@ constexpr std::pair<const char*, FieldId> kNames[] = {
     {"X-Forwarded-For", FieldId::kXForwardedFor},
     {"X-Forwarded-Host", FieldId::kXForwardedHost},
     {"X-Forwarded-Proto", FieldId::kXForwardedProto},
+    {"X-Request-Id", FieldId::kXRequestId},
 };
 
 TEST(FieldId, IsFoundInAnyCase) {
