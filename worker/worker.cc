@@ -1,6 +1,5 @@
 #include "worker/worker.h"
 
-#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
@@ -8,12 +7,12 @@
 
 #include "worker/acceptor.h"
 #include "worker/client/client_connections.h"
+#include "worker/housekeeping.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr std::uint64_t kBeatMs = 200;
-constexpr std::size_t kWorthTrimming = 256 * 1024;
 
 // The parts of a worker and what it does when the master rings.
 class Worker {
@@ -23,6 +22,7 @@ class Worker {
                  birth.hand_over_out),
         proxy_(context_),
         clients_(context_, proxy_),
+        housekeeping_(context_, proxy_, clients_),
         acceptor_(context_, clients_, std::move(birth.listeners), birth.hand_over_in),
         control_(std::move(birth.control)),
         beat_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
@@ -36,6 +36,7 @@ class Worker {
     // The order in which a worker lives: serve, and once draining leave with the last client.
     while (!leaving_) {
       uv_run(context_.loop, UV_RUN_ONCE);
+      housekeeping_.notice();
       if (context_.draining && clients_.size() == 0) leaving_ = true;
     }
     return context_.slot.cut_requests() == 0 ? kWorkerDone : kWorkerCut;
@@ -46,7 +47,7 @@ class Worker {
     uv_timer_start(
         beat_.get(),
         [](uv_timer_t* timer) noexcept {
-          if (auto* self = owner_of<Worker>(timer)) self->on_beat();
+          if (auto* self = owner_of<Worker>(timer)) self->context_.slot.beat();
         },
         0, kBeatMs);
     uv_poll_start(control_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
@@ -58,16 +59,6 @@ class Worker {
     acceptor_.start();
     context_.slot.announce(WorkerState::kServing);
     context_.ring_master();
-  }
-
-  void on_beat() {
-    context_.slot.beat();
-    // A burst is over when nothing was freed since the last beat.
-    if (freed_bytes_ == pools_freed_bytes && freed_bytes_ - trimmed_bytes_ >= kWorthTrimming) {
-      ::malloc_trim(0);
-      trimmed_bytes_ = freed_bytes_;
-    }
-    freed_bytes_ = pools_freed_bytes;
   }
 
   // SIGTERM to a single worker: it drains, and the master starts another one. SIGUSR1: it hands
@@ -138,6 +129,7 @@ class Worker {
   WorkerContext context_;
   Proxy proxy_;
   ClientConnections clients_;
+  Housekeeping housekeeping_;
   Acceptor acceptor_;
   UniqueFd control_;
   OwnedHandle<uv_timer_t> beat_;
@@ -145,8 +137,6 @@ class Worker {
   OwnedHandle<uv_poll_t> control_poll_;
   UniqueFd signals_;
   OwnedHandle<uv_poll_t> signal_poll_;
-  std::size_t freed_bytes_ = 0;    // pools_freed_bytes at the last beat,
-  std::size_t trimmed_bytes_ = 0;  // and when memory was last given back
   bool leaving_ = false;
 };
 

@@ -21,7 +21,7 @@ class ConfigArchive {
     if (text.size() > kMaxArchivedConfig) return false;
     const std::uint32_t next = current_.load(std::memory_order_relaxed) == 1 ? 2 : 1;
     Copy& copy = copies_[next - 1];
-    std::memcpy(copy.text, text.data(), text.size());
+    text.copy(copy.text, text.size());
     copy.size = text.size();
     // release: pairs with the acquire in text(); killed before it, the other copy stays in force.
     current_.store(next, std::memory_order_release);

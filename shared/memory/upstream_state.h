@@ -43,9 +43,7 @@ class alignas(kCacheLine) UpstreamState {
   // What people are told of the state; it outlives the master's image with it. Cut to fit.
   void explain(std::int64_t since_ms, std::string_view reason) noexcept {
     changed_at_ms_.store(since_ms, std::memory_order_relaxed);
-    const std::size_t size = std::min(reason.size(), kReasonBytes - 1);
-    std::memcpy(reason_, reason.data(), size);
-    reason_[size] = '\0';
+    reason_[reason.copy(reason_, kReasonBytes - 1)] = '\0';
   }
   // An operator took the backend out, or put it back (`ctl drain`, `ctl ready`): kept over reloads.
   void set_drained(bool drained) noexcept {

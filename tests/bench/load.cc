@@ -1,12 +1,16 @@
 // The bench's clients, all in one process. Prints "measuring" when the warm-up is over and one line
 // of JSON at the end; what the balancer's processes used in between is the runner's to read.
 //
-//   bench_load PORT closed  CONNECTIONS SIZE SECONDS         the next request as soon as one is
-//   answered bench_load PORT open    CONNECTIONS SIZE SECONDS RATE    RATE requests a second,
-//   whatever comes back bench_load PORT connect CONNECTIONS SIZE SECONDS         a new connection
-//   for every request bench_load PORT count   CONNECTIONS SIZE REQUESTS        as closed, so many
-//   requests, no warm-up bench_load PORT idle    CONNECTIONS                      one request each,
-//   then silence until stdin ends
+// clang-format off
+//   bench_load PORT closed  CONNECTIONS SIZE SECONDS            the next request as soon as one is answered
+//   bench_load PORT turns   CONNECTIONS SIZE SECONDS IN-FLIGHT  so many at once, the connections by turns
+//   bench_load PORT open    CONNECTIONS SIZE SECONDS RATE       RATE requests a second, whatever comes back
+//   bench_load PORT connect CONNECTIONS SIZE SECONDS            a new connection for every request
+//   bench_load PORT count   CONNECTIONS SIZE REQUESTS           as closed, so many requests, no warm-up
+//   bench_load PORT idle    CONNECTIONS                         one request each, then silence until stdin ends
+//   bench_load PORT burst   CONNECTIONS SIZE                    one request each, all at once, then silence
+//   bench_load PORT stalled CONNECTIONS SIZE                    one request each, whose answers nobody reads
+// clang-format on
 //
 // Latency in open mode is taken from when a request was due, not from when it could be sent: a
 // balancer that stalls is not spared the requests that it kept from being sent.
@@ -34,7 +38,7 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
 }
 
-enum class Mode { kClosed, kOpen, kConnect, kCount, kIdle };
+enum class Mode { kClosed, kTurns, kOpen, kConnect, kCount, kIdle, kBurst, kStalled };
 
 struct Job {
   std::uint16_t port;
@@ -42,7 +46,7 @@ struct Job {
   std::size_t connections;
   std::size_t size = 0;
   double amount = 0;  // seconds, or requests
-  double rate = 0;
+  double rate = 0;    // or how many requests are in flight
 };
 
 struct Connection {
@@ -72,6 +76,9 @@ class Load {
     switch (job_.mode) {
       case Mode::kIdle:
         return stay_idle();
+      case Mode::kBurst:
+      case Mode::kStalled:
+        return burst();
       case Mode::kOpen:
         return run_open();
       default:
@@ -146,6 +153,9 @@ class Load {
     ++answered_;
     if (job_.mode == Mode::kClosed) {
       send(c, 0);
+    } else if (job_.mode == Mode::kTurns) {
+      waiting_.push_back(&c);
+      send_next();
     } else if (job_.mode == Mode::kCount && next_target_ < static_cast<std::size_t>(job_.amount)) {
       send(c, 0);
     } else if (job_.mode == Mode::kOpen) {
@@ -171,8 +181,19 @@ class Load {
   }
 
   // ---- The modes ----
+  void send_next() {
+    Connection& c = *waiting_.front();
+    waiting_.pop_front();
+    send(c, 0);
+  }
+
   void run_closed() {
-    for (Connection& c : connections_) send(c, 0);
+    if (job_.mode == Mode::kTurns) {
+      for (Connection& c : connections_) waiting_.push_back(&c);
+      for (double i = 0; i < job_.rate && !waiting_.empty(); ++i) send_next();
+    } else {
+      for (Connection& c : connections_) send(c, 0);
+    }
     if (job_.mode == Mode::kCount) {
       while (answered_ < static_cast<std::uint64_t>(job_.amount)) turn(-1);
       return report(start_ns_, 0);
@@ -225,6 +246,13 @@ class Load {
     while (std::getchar() != EOF) continue;
   }
 
+  void burst() {
+    for (Connection& c : connections_) send(c, 0);
+    while (job_.mode == Mode::kBurst && answered_ < connections_.size()) turn(-1);
+    announce();
+    while (std::getchar() != EOF) continue;
+  }
+
   std::uint64_t announce() {
     std::puts("measuring");
     std::fflush(stdout);
@@ -254,6 +282,7 @@ class Load {
   std::vector<std::string> requests_;
   std::vector<char> bulk_;
   std::vector<std::uint64_t> latencies_;
+  std::deque<Connection*> waiting_;  // in turns mode: who is next
   std::size_t next_target_ = 0;
   std::size_t opening_ = 0;
   std::uint64_t answered_ = 0;
@@ -263,6 +292,9 @@ class Load {
 
 Mode mode_of(std::string_view name) {
   if (name == "closed") return Mode::kClosed;
+  if (name == "turns") return Mode::kTurns;
+  if (name == "burst") return Mode::kBurst;
+  if (name == "stalled") return Mode::kStalled;
   if (name == "open") return Mode::kOpen;
   if (name == "connect") return Mode::kConnect;
   if (name == "count") return Mode::kCount;

@@ -85,6 +85,10 @@ int main() {
     std::fprintf(stderr, "%s\n", segment.error().c_str());
     return 1;
   }
+  if (const auto claimed = segment->claim_routing(1); !claimed) {
+    std::fprintf(stderr, "%s\n", claimed.error().c_str());
+    return 1;
+  }
   for (const std::uint32_t virtual_nodes : {160u, 1000u}) {
     for (const std::uint32_t backends : {10u, 100u, 1000u})
       bench_ring(*segment, backends, virtual_nodes);

@@ -2,8 +2,12 @@
 // come together on one are answered in their order.
 #include <gtest/gtest.h>
 
+#include <future>
+#include <vector>
+
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
+#include "tests/support/wait.h"
 
 namespace ringmaster::test {
 namespace {
@@ -21,6 +25,30 @@ TEST(KeepAlive, KeepsBothConnectionsAliveAndUsesThemAgain) {
 
   EXPECT_EQ(backend.request_count(), 20u);
   EXPECT_EQ(backend.connection_count(), 1u);
+}
+
+TEST(KeepAlive, AWaveOfRequestsLeavesNoMoreThanMaxIdleConnections) {
+  constexpr std::int64_t kWave = 12;
+  Backend* all = nullptr;
+  Backend backend("s1", [&all](const Request&) {
+    EXPECT_TRUE(
+        wait_until([&] { return all->in_flight() == kWave || all->request_count() >= kWave; }));
+    return Reply{};
+  });
+  all = &backend;
+  Ringmaster ringmaster("[server]\nworkers = 1\n[upstream]\nmax_idle = 3\n" + backend.toml());
+
+  std::vector<std::future<int>> wave;
+  for (int i = 0; i < kWave; ++i) {
+    wave.push_back(std::async(std::launch::async,
+                              [&ringmaster] { return get(ringmaster.endpoint(), "/").status; }));
+  }
+  for (auto& answer : wave) EXPECT_EQ(answer.get(), 200);
+
+  const std::string idle = "ringmaster_upstream_connections{backend=\"s1\",state=\"idle\"}";
+  EXPECT_TRUE(wait_until([&] { return ringmaster.metrics().get(idle) == 3; }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(backend.connection_count(), static_cast<std::uint64_t>(kWave));
 }
 
 TEST(KeepAlive, ClosesWhenTheClientSaysClose) {

@@ -26,6 +26,7 @@ class ClientConnections {
   std::uint32_t cut_all(RejectReason reason);
 
   std::uint32_t size() const noexcept { return size_; }
+  FreeList& memory() noexcept { return memory_.memory(); }
 
   // For the connections.
   WorkerContext& context() noexcept { return context_; }

@@ -9,6 +9,8 @@
 #include <span>
 #include <string_view>
 
+#include "worker/io/free_list.h"
+
 namespace ringmaster {
 
 class BufferPool;
@@ -16,7 +18,6 @@ class BufferPool;
 // Bytes [begin, end) are unread, [end, capacity) is room.
 struct Buffer {
   BufferPool* pool;
-  Buffer* next_free;
   std::uint32_t capacity;
   std::uint32_t begin;
   std::uint32_t end;
@@ -37,27 +38,24 @@ using BufferLease = std::unique_ptr<Buffer, ReturnToPool>;
 
 class BufferPool {
  public:
-  // Buffers of `capacity` bytes, of which at most `kept` lie idle for reuse.
-  BufferPool(std::uint32_t capacity, std::size_t kept) noexcept;
-  BufferPool(const BufferPool&) = delete;
-  BufferPool& operator=(const BufferPool&) = delete;
-  ~BufferPool();
+  // Buffers of `capacity` bytes, of which `kept` lie ready for good once they were used.
+  BufferPool(std::uint32_t capacity, std::size_t kept) noexcept
+      : capacity_(capacity),
+        memory_(sizeof(Buffer) + capacity, std::align_val_t{alignof(Buffer)}, kept) {}
 
-  BufferLease lend();
+  BufferLease lend() { return BufferLease(::new (memory_.take()) Buffer{this, capacity_, 0, 0}); }
   std::uint32_t capacity() const noexcept { return capacity_; }
+  FreeList& memory() noexcept { return memory_; }
 
  private:
   friend struct ReturnToPool;
-  void take_back(Buffer* buffer) noexcept;
 
   const std::uint32_t capacity_;
-  const std::size_t most_kept_;
-  std::size_t kept_ = 0;
-  Buffer* free_ = nullptr;
+  FreeList memory_;
 };
 
 inline void ReturnToPool::operator()(Buffer* buffer) const noexcept {
-  buffer->pool->take_back(buffer);
+  buffer->pool->memory_.put(buffer);
 }
 
 }  // namespace ringmaster

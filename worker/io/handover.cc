@@ -61,7 +61,7 @@ HandStatus hand_over(int channel, const ConnectionToHand& connection) noexcept {
   head.peer = connection.peer;
   head.awaits_proxy_header = connection.awaits_proxy_header ? 1 : 0;
   if (connection.upstream_name.size() >= sizeof head.upstream_name) return HandStatus::kImpossible;
-  std::memcpy(head.upstream_name, connection.upstream_name.data(), connection.upstream_name.size());
+  connection.upstream_name.copy(head.upstream_name, connection.upstream_name.size());
   head.from_client_bytes = static_cast<std::uint32_t>(connection.from_client.size());
   head.from_upstream_bytes = static_cast<std::uint32_t>(connection.from_upstream.size());
 

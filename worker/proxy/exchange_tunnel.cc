@@ -19,7 +19,7 @@ std::optional<std::string_view> not_passed_on(Buffer* buffer, std::size_t at, Tc
 BufferLease filled(WorkerContext& context, std::string_view bytes) {
   const bool fits = bytes.size() < context.buffers.capacity();
   BufferLease buffer = fits ? context.buffers.lend() : context.bulk_buffers.lend();
-  std::memcpy(buffer->data(), bytes.data(), bytes.size());
+  bytes.copy(buffer->data(), bytes.size());
   buffer->commit(bytes.size());
   return buffer;
 }

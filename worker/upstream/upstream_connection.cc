@@ -39,6 +39,7 @@ bool UpstreamConnection::adopt(User& user, UniqueFd& socket) {
 }
 
 void UpstreamConnection::finish_connect(int status) {
+  context_.slot.beat();
   if (user_ == nullptr) return;  // given up meanwhile
   timer_.disarm();
   if (status == 0) {

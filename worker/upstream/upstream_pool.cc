@@ -1,5 +1,7 @@
 #include "worker/upstream/upstream_pool.h"
 
+#include <algorithm>
+
 namespace ringmaster {
 
 UpstreamPool::UpstreamPool(WorkerContext& context)
@@ -7,9 +9,11 @@ UpstreamPool::UpstreamPool(WorkerContext& context)
 
 UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream,
                                             UpstreamConnection::User& user) noexcept {
-  UpstreamConnection* connection = idle_[upstream].first;
+  IdleList& list = idle_[upstream];
+  UpstreamConnection* connection = list.first;
   if (connection == nullptr) return nullptr;
   unlink(*connection);
+  ++list.lends;
   connection->lend(user);
   UpstreamMetrics& m = metrics(*connection);
   m.connections_busy.add();
@@ -39,7 +43,8 @@ UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd& socket
 
 void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {
   IdleList& list = idle_[connection.upstream()];
-  if (list.size >= context_.config.upstream.max_idle || context_.draining) {
+  const std::uint32_t most = context_.config.upstream.max_idle;
+  if (most == 0 || context_.draining) {
     discard(connection);
     return;
   }
@@ -47,9 +52,9 @@ void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {
   metrics(connection).connections_idle.add();
   connection.idle_previous = nullptr;
   connection.idle_next = list.first;
-  if (list.first != nullptr) list.first->idle_previous = &connection;
+  (list.first != nullptr ? list.first->idle_previous : list.last) = &connection;
   list.first = &connection;
-  ++list.size;
+  if (++list.size > most) has_surplus_ = true;
   connection.make_idle();
 }
 
@@ -74,8 +79,10 @@ void UpstreamPool::unlink(UpstreamConnection& connection) noexcept {
   }
   if (connection.idle_next != nullptr) {
     connection.idle_next->idle_previous = connection.idle_previous;
+  } else {
+    list.last = connection.idle_previous;
   }
-  --list.size;
+  list.least = std::min(list.least, --list.size);
 }
 
 void UpstreamPool::close_idle(bool only_unusable) noexcept {
@@ -83,6 +90,27 @@ void UpstreamPool::close_idle(bool only_unusable) noexcept {
     if (only_unusable && context_.segment.upstream(upstream).is_usable()) continue;
     while (idle_[upstream].first != nullptr) discard(*idle_[upstream].first);
   }
+}
+
+void UpstreamPool::close_surplus(bool ends_round) noexcept {
+  if (!has_surplus_) return;
+  has_surplus_ = false;
+  for (IdleList& list : idle_) {
+    if (close_surplus(list, ends_round)) has_surplus_ = true;
+  }
+}
+
+// True if some may be left for another step.
+bool UpstreamPool::close_surplus(IdleList& list, bool ends_round) noexcept {
+  const std::uint32_t most = context_.config.upstream.max_idle;
+  const bool is_quiet = std::exchange(list.lends, 0) <= list.least;
+  if (is_quiet || ends_round) {
+    const std::uint32_t unneeded = std::exchange(list.least, list.size);
+    for (std::uint32_t left = unneeded; left != 0 && list.size > most; --left) {
+      discard(*list.last);
+    }
+  }
+  return list.size > most;
 }
 
 void UpstreamPool::bury(UpstreamConnection& connection) noexcept {

@@ -1,5 +1,7 @@
 // All connections of one worker to all backends: lends an idle one or opens a new one, takes them
-// back, keeps at most upstream.max_idle idle ones a backend, the last used first.
+// back, the last used first. Of a backend's idle connections upstream.max_idle are kept; those
+// above it for as long as the next wave of requests needs them again, which close_surplus() finds
+// out.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +35,22 @@ class UpstreamPool {
 
   // Closes every idle connection to backends that are not usable any more, or all of them.
   void close_idle(bool only_unusable) noexcept;
+  // One step of closing what lay idle above max_idle, as FreeList::release_surplus() does.
+  void close_surplus(bool ends_round) noexcept;
+  bool has_surplus() const noexcept { return has_surplus_; }
+  FreeList& memory() noexcept { return memory_.memory(); }
   bool is_empty() const noexcept { return open_connections_ == 0; }
 
  private:
   friend class UpstreamConnection;
   struct IdleList {
     UpstreamConnection* first = nullptr;
+    UpstreamConnection* last = nullptr;
     std::uint32_t size = 0;
+    std::uint32_t least = 0;  // of size, since surplus was last closed
+    std::uint32_t lends = 0;  // in this step
   };
+  bool close_surplus(IdleList& list, bool ends_round) noexcept;
   void unlink(UpstreamConnection& connection) noexcept;
   void bury(UpstreamConnection& connection) noexcept;  // after its handle closed
   UpstreamMetrics& metrics(const UpstreamConnection& connection) noexcept {
@@ -53,6 +63,7 @@ class UpstreamPool {
   ObjectPool<UpstreamConnection> memory_;
   std::vector<IdleList> idle_;  // by upstream
   std::uint32_t open_connections_ = 0;
+  bool has_surplus_ = false;  // some list may be longer than max_idle
 };
 
 // An exchange's hold on a connection: discarded unless it was given back.

@@ -1,0 +1,56 @@
+#include "worker/housekeeping.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+
+namespace ringmaster {
+namespace {
+
+// A quiet moment shows within a step or two; in steady traffic only what a whole round did not need
+// is surplus.
+constexpr std::uint64_t kStepMs = 25;
+constexpr unsigned kStepsPerRound = 40;
+constexpr std::size_t kWorthTrimming = 256 * 1024;
+
+}  // namespace
+
+Housekeeping::Housekeeping(WorkerContext& context, Proxy& proxy, ClientConnections& clients)
+    : lists_{&context.buffers.memory(),        &context.bulk_buffers.memory(),
+             &context.pending_writes.memory(), &proxy.exchanges.memory(),
+             &proxy.upstreams.memory(),        &clients.memory()},
+      upstreams_(proxy.upstreams),
+      timer_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)) {}
+
+bool Housekeeping::has_surplus() const noexcept {
+  const auto has = [](const FreeList* list) { return list->has_surplus(); };
+  return upstreams_.has_surplus() || std::any_of(lists_.begin(), lists_.end(), has);
+}
+
+void Housekeeping::start() {
+  stepping_ = true;
+  uv_timer_start(
+      timer_.get(),
+      [](uv_timer_t* timer) noexcept {
+        if (auto* self = owner_of<Housekeeping>(timer)) self->step();
+      },
+      kStepMs, kStepMs);
+}
+
+void Housekeeping::step() {
+  const bool ends_round = ++steps_ % kStepsPerRound == 0;
+  upstreams_.close_surplus(ends_round);
+  std::size_t freed = 0;
+  for (FreeList* list : lists_) freed += list->release_surplus(ends_round);
+  freed_bytes_ += freed;
+  // Once no more is to come: malloc_trim() looks at everything there is.
+  if (freed_bytes_ >= kWorthTrimming && (freed == 0 || !has_surplus())) {
+    ::malloc_trim(0);
+    freed_bytes_ = 0;
+  }
+  if (has_surplus() || freed != 0) return;
+  stepping_ = false;
+  uv_timer_stop(timer_.get());
+}
+
+}  // namespace ringmaster
