@@ -42,7 +42,7 @@ void nominate(MessageHead& head, std::string_view option) noexcept {
 void read_options(MessageHead& head, std::string_view list, ConnectionOptions& options,
                   int& nominations) noexcept {
   std::string_view option;
-  while (!options.malformed && next_member(list, option)) {
+  while (!options.too_many && next_member(list, option)) {
     if (option.empty()) continue;
     if (equals_ignore_case(option, "keep-alive")) {
       options.keep_alive = true;  // its field of that name is hop-by-hop anyway
@@ -50,10 +50,12 @@ void read_options(MessageHead& head, std::string_view list, ConnectionOptions& o
       options.close = true;
     } else if (equals_ignore_case(option, "upgrade")) {
       options.upgrade = true;
-    } else if (is_token(option) && ++nominations <= kMaxNominations) {
-      nominate(head, option);
+    } else if (!is_token(option)) {
+      options.malformed = true;  // what the others name is not passed on all the same
+    } else if (++nominations > kMaxNominations) {
+      options.too_many = true;
     } else {
-      options.malformed = true;
+      nominate(head, option);
     }
   }
 }

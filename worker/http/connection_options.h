@@ -12,7 +12,8 @@ struct ConnectionOptions {
   bool close = false;
   bool keep_alive = false;
   bool upgrade = false;
-  bool malformed = false;  // something in it is no token, or there is absurdly much of it
+  bool malformed = false;  // something in it is no token
+  bool too_many = false;   // more than anybody means: not all of the fields they name are marked
 };
 
 // Reads every Connection field and marks the fields it nominates as hop-by-hop, but for those that

@@ -119,7 +119,7 @@ bool lets_connection_live(HttpVersion version, const ConnectionOptions& options)
 Refusal apply_connection(RequestHead& head, const KnownFields& known) noexcept {
   ConnectionOptions options;
   if (known.connection.count != 0) options = read_connection(head);
-  if (options.malformed) return RejectReason::kBadRequest;
+  if (options.malformed || options.too_many) return RejectReason::kBadRequest;
   head.keep_alive = lets_connection_live(head.version, options);
   head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
                        head.version == HttpVersion::k11 && offers_upgrade(head);
@@ -276,6 +276,7 @@ bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
   if (!find_response_framing(head, known, to_head)) return false;
   ConnectionOptions options;
   if (known.connection.count != 0) options = read_connection(head);
+  if (options.too_many) return false;
   head.keep_alive = !options.malformed && head.framing != BodyFraming::kUntilClose &&
                     lets_connection_live(head.version, options);
   head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&

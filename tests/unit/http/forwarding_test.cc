@@ -284,7 +284,8 @@ TEST(ResponseForwarding, DropsWhatIsHopByHop) {
   for (const char* lines :
        {"Connection: close\n", "Connection: X-Hop\nX-Hop: 1\n", "Keep-Alive: timeout=5\n",
         "Proxy-Authenticate: Basic\n", "Proxy-Connection: close\n", "Upgrade: h2c\n",
-        "Connection: upgrade\nUpgrade: websocket\n", "Trailer: X-Sum\n", "TE: x\n"}) {
+        "Connection: upgrade\nUpgrade: websocket\n", "Trailer: X-Sum\n", "TE: x\n",
+        "Connection: no token, X-Hop\nX-Hop: 1\nConnection: X-Too\nX-Too: 2\n"}) {
     const std::string start = "HTTP/1.1 200 OK\n";
     check({"9110 7.6.1", start + lines + "A: b\nContent-Length: 0\n\n", rest});
     check({"9110 7.6.1", start + "A: b\nContent-Length: 0\n" + lines + "\n", rest});

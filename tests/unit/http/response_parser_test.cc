@@ -237,6 +237,11 @@ TEST(ResponseParser, KnowsWhenTheConnectionEnds) {
        "200 (OK) length=1 1.0 close"},
       {"9110 7.6.1", with("a b"), "200 (OK) length=1 close"},  // sound but for this: not reused
   }));
+  // More names than are looked up: some field of one hop would get by.
+  std::string options = "a";
+  for (int i = 1; i < 64; ++i) options += ",a";
+  check({"9110 7.6.1", with(options), "200 (OK) length=1"});
+  check({"9110 7.6.1", with(options + ",a"), "502"});
 }
 
 TEST(ResponseParser, LimitsAreExact) {
