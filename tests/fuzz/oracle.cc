@@ -1,0 +1,447 @@
+#include "tests/fuzz/oracle.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "tests/fuzz/finding.h"
+#include "tests/fuzz/strict_reader.h"
+#include "worker/http/framing.h"
+
+namespace ringmaster::fuzz {
+namespace {
+
+using Names = std::initializer_list<std::string_view>;
+
+constexpr StrictLimits kAccepted{.head_bytes = kMostHeadBytes,
+                                 .fields = kMaxFields,
+                                 .chunk_line_bytes = BodyDecoder::kMaxChunkLine,
+                                 .trailer_bytes = BodyDecoder::kMaxTrailerBytes};
+// What the product writes is as long as it is.
+constexpr StrictLimits kWritten{.head_bytes = SIZE_MAX,
+                                .fields = SIZE_MAX,
+                                .chunk_line_bytes = SIZE_MAX,
+                                .trailer_bytes = SIZE_MAX};
+
+bool is_one_of(std::string_view name, Names names) {
+  return std::any_of(names.begin(), names.end(),
+                     [name](std::string_view known) { return same_name(name, known); });
+}
+
+bool has_prefix(std::string_view name, std::string_view prefix) {
+  return same_name(name.substr(0, prefix.size()), prefix);
+}
+
+std::string shown(const FieldLines& fields) {
+  std::string text;
+  for (const auto& [name, value] : fields) text += "\n  " + name + ": " + value;
+  return text;
+}
+
+// ---- Which fields may pass ----
+
+// For the neighbour only, whatever Connection says (RFC 9110 section 7.6.1), or a danger beyond
+// him.
+bool is_hop_by_hop(std::string_view name) {
+  if (same_name(name, "proxy-status")) return false;
+  return has_prefix(name, "proxy-") ||
+         is_one_of(name, {"connection", "keep-alive", "te", "transfer-encoding", "upgrade",
+                          "http2-settings"});
+}
+
+// A sender that names one of these in Connection means to deceive whoever relies on it.
+bool cannot_be_named_away(std::string_view name) {
+  return has_prefix(name, "content-") || has_prefix(name, "x-forwarded-") ||
+         is_one_of(name, {"host", "via", "forwarded", "x-real-ip", "x-request-id", "max-forwards",
+                          "expect", "authorization", "cookie", "set-cookie", "cache-control"});
+}
+
+// Framing, routing, identity, and how the content is to be read.
+bool is_never_a_trailer(std::string_view name) {
+  return is_hop_by_hop(name) || has_prefix(name, "x-forwarded-") ||
+         is_one_of(name,
+                   {"host", "content-length", "content-type", "content-encoding", "content-range",
+                    "trailer", "authorization", "cookie", "set-cookie", "cache-control",
+                    "max-forwards", "expect", "via", "forwarded", "x-real-ip", "x-request-id"});
+}
+
+// An underscore is a dash to some readers behind us: such names may be dropped.
+bool is_alias(std::string_view name) {
+  return name.find('_') != std::string_view::npos;
+}
+
+// Written anew, or passed on under conditions that are judged one by one.
+bool is_judged_by_itself(std::string_view name) {
+  return has_prefix(name, "x-forwarded-") || is_alias(name) ||
+         is_one_of(name,
+                   {"host", "date", "content-length", "via", "forwarded", "max-forwards", "expect",
+                    "trailer", "connection", "upgrade", "transfer-encoding", "x-request-id"});
+}
+
+// All other fields of a message that must be at the other side, in their order.
+FieldLines passing(const StrictMessage& message) {
+  const auto nominated = members_of(values_of(message.fields, "connection"));
+  FieldLines left;
+  for (const FieldLine& field : message.fields) {
+    const auto names_it = [&](const std::string& option) { return same_name(option, field.first); };
+    const bool named_away = std::any_of(nominated.begin(), nominated.end(), names_it) &&
+                            !cannot_be_named_away(field.first);
+    if (is_judged_by_itself(field.first) || is_hop_by_hop(field.first) || named_away) continue;
+    left.push_back(field);
+  }
+  return left;
+}
+
+void demand_same_fields(const StrictMessage& in, const StrictMessage& out) {
+  const FieldLines wanted = passing(in);
+  FieldLines found;
+  for (const FieldLine& field : out.fields) {
+    if (!is_judged_by_itself(field.first)) found.push_back(field);
+  }
+  demand(found == wanted, "other fields than wanted:" + shown(found) + "\nwanted:" + shown(wanted));
+}
+
+// Nothing of framing, routing, identity or the connection comes after the fact (RFC 9110 section
+// 6.5.1); what comes is the sender's, in his order.
+void demand_sound_trailers(const StrictMessage& in, const StrictMessage& out) {
+  auto next = in.trailers.begin();
+  for (const FieldLine& trailer : out.trailers) {
+    const auto& name = trailer.first;
+    demand(!is_never_a_trailer(name), "a trailer that must not pass: " + name);
+    next = std::find(next, in.trailers.end(), trailer);
+    demand(next != in.trailers.end(), "a trailer that nobody sent: " + name);
+    ++next;
+  }
+}
+
+// ---- Bodies ----
+
+void demand_same_body(const StrictMessage& in, const StrictMessage& out, std::size_t written,
+                      bool is_done) {
+  if (!is_done) {
+    demand(!out.is_complete, "a message that broke off was passed on as a complete one");
+    demand(in.body.starts_with(out.body), "the body is not what was sent, as far as it went");
+    return;
+  }
+  demand(in.is_complete, "taken for complete, but it is not, or not valid");
+  demand(out.is_complete, "passed on incomplete");
+  demand(out.size == written, "something follows the message that was passed on");
+  demand(out.body == in.body, "the body is not what was sent");
+  demand_sound_trailers(in, out);
+}
+
+void demand_framing(const StrictMessage& message, StrictFraming framing) {
+  const std::size_t lengths = count_of(message.fields, "content-length");
+  const std::size_t codings = count_of(message.fields, "transfer-encoding");
+  demand(message.framing == framing, "framed in another way than it must be");
+  demand(lengths == (framing == StrictFraming::kLength ? 1u : 0u), "Content-Length out of place");
+  demand(codings == (framing == StrictFraming::kChunked ? 1u : 0u),
+         "Transfer-Encoding out of place");
+}
+
+// ---- Requests ----
+
+std::vector<std::string> without_empty(std::vector<std::string> values) {
+  std::erase(values, "");
+  return values;
+}
+
+bool ends_connection(const StrictMessage& message) {
+  bool keeps_alive = message.is_11;
+  for (const std::string& option : members_of(values_of(message.fields, "connection"))) {
+    if (same_name(option, "close")) return true;
+    keeps_alive = keeps_alive || same_name(option, "keep-alive");
+  }
+  return !keeps_alive;
+}
+
+// X-Forwarded-*, Forwarded: only from a peer that is trusted, and our own word.
+void demand_forwarding_fields(const StrictRequest& in, const StrictRequest& out, bool trusted) {
+  std::string wanted_for;
+  if (trusted) {
+    for (const auto& value : without_empty(values_of(in.fields, "x-forwarded-for"))) {
+      wanted_for += value + ", ";
+    }
+  }
+  wanted_for += kClientIp;
+  demand(values_of(out.fields, "x-forwarded-for") == std::vector{wanted_for},
+         "X-Forwarded-For is not " + wanted_for);
+
+  const std::vector<std::string> from_us_proto = {"http"};
+  std::vector<std::string> from_us_host;
+  if (!in.authority.empty()) from_us_host = {in.authority};
+  const auto said_proto = values_of(in.fields, "x-forwarded-proto");
+  const auto said_host = values_of(in.fields, "x-forwarded-host");
+  demand(values_of(out.fields, "x-forwarded-proto") ==
+             (trusted && !said_proto.empty() ? said_proto : from_us_proto),
+         "X-Forwarded-Proto is wrong");
+  demand(values_of(out.fields, "x-forwarded-host") ==
+             (trusted && !said_host.empty() ? said_host : from_us_host),
+         "X-Forwarded-Host is wrong");
+
+  for (const auto& [name, value] : out.fields) {
+    const bool is_ours =
+        is_one_of(name, {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"});
+    const bool is_claim = has_prefix(name, "x-forwarded-") || same_name(name, "forwarded");
+    demand(trusted || is_ours || !is_claim, "a claim of somebody who is not trusted: " + name);
+  }
+}
+
+void demand_via(const StrictMessage& in, const StrictMessage& out) {
+  auto wanted = values_of(in.fields, "via");
+  wanted.push_back((in.is_11 ? "1.1 " : "1.0 ") + std::string(kViaName));
+  demand(values_of(out.fields, "via") == wanted, "Via is wrong");
+}
+
+// Ours is the only one that either side sees.
+void demand_request_id(const StrictMessage& out) {
+  demand(values_of(out.fields, "x-request-id") == std::vector{std::string(kRequestId)},
+         "X-Request-Id is wrong");
+}
+
+void demand_max_forwards(const StrictRequest& in, const StrictRequest& out) {
+  const auto said = values_of(in.fields, "max-forwards");
+  const auto told = values_of(out.fields, "max-forwards");
+  if (said.empty() || (in.method != "OPTIONS" && in.method != "TRACE")) {
+    return demand(told == said, "Max-Forwards was changed");
+  }
+  demand(said.size() == 1 && told.size() == 1, "Max-Forwards more than once");
+  const std::string digits =
+      said[0].substr(std::min(said[0].find_first_not_of('0'), said[0].size()));
+  const auto number = digits.empty() ? 0 : std::stoull(digits.substr(0, 18));
+  const auto most = std::min<unsigned long long>(number, INT32_MAX);
+  demand(told[0] == std::to_string(most == 0 ? 0 : most - 1), "Max-Forwards is not one less");
+}
+
+// Connection: upgrade, with Upgrade as it was, or neither.
+void demand_upgrade(const StrictMessage& in, const StrictMessage& out) {
+  const auto told = values_of(out.fields, "connection");
+  const auto protocols = values_of(out.fields, "upgrade");
+  if (protocols.empty()) return;
+  demand(told == std::vector<std::string>{"upgrade"}, "Upgrade without Connection: upgrade");
+  demand(protocols == values_of(in.fields, "upgrade"), "Upgrade was changed");
+  demand(in.is_11, "Upgrade of HTTP/1.0");
+  for (const std::string& protocol : members_of(protocols)) {
+    demand(!same_name(protocol.substr(0, protocol.find('/')), "h2c"), "h2c passed on");
+  }
+}
+
+void demand_request_fields(const StrictRequest& in, const StrictRequest& out, bool trusted) {
+  demand_same_fields(in, out);
+  demand(values_of(out.fields, "host") == std::vector{in.authority}, "Host is wrong");
+  demand_forwarding_fields(in, out, trusted);
+  demand_via(in, out);
+  demand_request_id(out);
+  demand_max_forwards(in, out);
+  demand_upgrade(in, out);
+  const auto connection = values_of(out.fields, "connection");
+  demand(connection.empty() || !values_of(out.fields, "upgrade").empty(),
+         "Connection that says nothing about Upgrade");
+  demand(values_of(out.fields, "expect") ==
+             (in.is_11 ? values_of(in.fields, "expect") : std::vector<std::string>()),
+         "Expect is wrong");
+  for (const std::string& expectation : members_of(values_of(in.fields, "expect"))) {
+    demand(same_name(expectation, "100-continue"), "an expectation that nobody can fulfil");
+  }
+}
+
+// Returns the request as the oracle reads it.
+StrictRequest judge(std::string_view from_client, const RelayedRequest& request, bool trusted) {
+  auto in = read_request(from_client.substr(request.begin), kAccepted);
+  demand(in.has_value(), "a request was accepted that is not valid");
+  const auto out = read_request(request.bytes, kWritten);
+  demand(out.has_value(), "what went upstream is no valid request");
+  demand(out->is_11, "the client's version was passed on");
+  demand(!request.bytes.starts_with("\r"), "an empty line before the request");
+  demand(out->method == in->method, "another method");
+  demand(out->target == in->forwarded_target, "another target");
+  demand_framing(*out, in->framing);
+  demand(out->length == in->length, "another length");
+  demand_request_fields(*in, *out, trusted);
+  demand(in->method != "TRACE" || in->framing == StrictFraming::kNone || in->length == 0,
+         "a TRACE with a body");
+  demand_same_body(*in, *out, request.bytes.size(), request.is_done);
+  if (request.is_done) demand(request.end == request.begin + in->size, "ends elsewhere");
+  return *std::move(in);
+}
+
+// Nothing in it could be a reason of our own to refuse a valid message.
+bool is_ordinary(const StrictMessage& message) {
+  if (message.length > INT64_MAX) return false;  // more than many can count
+  return std::all_of(message.fields.begin(), message.fields.end(), [](const FieldLine& field) {
+    return is_one_of(field.first, {"host", "content-length", "transfer-encoding", "content-type",
+                                   "accept", "x-a", "cookie", "date", "server"});
+  });
+}
+
+}  // namespace
+
+void judge_requests(std::string_view from_client, const RequestRun& run, bool peer_is_trusted) {
+  std::size_t at = 0;
+  bool is_whole = true;
+  for (const RelayedRequest& request : run.requests) {
+    demand(is_whole, "a request behind one that is not complete");
+    demand(request.begin == at, "a request that begins inside another");
+    const StrictRequest in = judge(from_client, request, peer_is_trusted);
+    is_whole = request.is_done;
+    at = request.end;
+    const bool is_last = &request == &run.requests.back();
+    demand(is_whole || !in.is_complete, "the end of a request was missed");
+    if (is_whole) demand(is_last || !ends_connection(in), "a request behind the last one");
+    if (is_whole && is_last) demand(run.closes == ends_connection(in), "closed, or not");
+  }
+  if (!is_whole || run.closes) return;
+  // What is left was refused, or more of it is awaited.
+  const auto rest = read_request(from_client.substr(at), kAccepted);
+  if (!rest) return;
+  demand(run.refusal.has_value(), "the end of a request's head was missed");
+  const std::string& host = rest->authority;
+  const bool host_is_ordinary =
+      !host.empty() && host.size() < 256 && host.find(',') == std::string::npos;
+  demand(!rest->is_complete || !is_ordinary(*rest) || !host_is_ordinary || rest->method == "TRACE",
+         "an ordinary request was refused");
+}
+
+// ---- Responses ----
+
+namespace {
+
+StrictFraming framing_for_client(const RelayedResponse& response, const StrictResponse& in) {
+  switch (in.framing) {
+    case StrictFraming::kNone:
+    case StrictFraming::kLength:
+      return in.framing;
+    case StrictFraming::kChunked:
+    case StrictFraming::kUntilClose:
+      break;
+  }
+  return response.asked.is_11 ? StrictFraming::kChunked : StrictFraming::kUntilClose;
+}
+
+// Without a body, Content-Length may tell how long one would be (RFC 9110 section 8.6).
+void demand_bodiless_framing(const StrictResponse& in, const StrictResponse& out) {
+  demand(out.framing == StrictFraming::kNone, "a body where none can be");
+  demand(count_of(out.fields, "transfer-encoding") == 0, "Transfer-Encoding without a body");
+  const auto told = values_of(out.fields, "content-length");
+  if (in.status < 200 || in.status == 204) return demand(told.empty(), "Content-Length of nothing");
+  auto said = members_of(values_of(in.fields, "content-length"));
+  if (said.empty()) return demand(told.empty(), "Content-Length made up");
+  demand(told.size() == 1 && told[0] == std::to_string(std::stoull(said[0])),
+         "Content-Length changed");
+}
+
+void demand_response_connection(const RelayedResponse& response, const StrictResponse& out) {
+  const auto told = values_of(out.fields, "connection");
+  if (response.is_interim) return demand(told.empty(), "Connection in an interim response");
+  if (response.is_tunnel) {
+    return demand(told == std::vector<std::string>{"upgrade"}, "a 101 without Connection");
+  }
+  // Whether the client may go on depends on how it was told, too.
+  const bool lives = response.asked.keep_alive && out.framing != StrictFraming::kUntilClose;
+  if (response.is_done) demand(response.client_may_go_on == lives, "kept alive, or not");
+  demand(!lives == ends_connection(out) || (lives && !response.asked.is_11),
+         "the client is told otherwise");
+  if (lives && !response.asked.is_11) {
+    demand(told == std::vector<std::string>{"keep-alive"}, "HTTP/1.0 is not told to go on");
+  }
+}
+
+void judge(std::string_view from_backend, const RelayedResponse& response) {
+  const ResponseContext context{.to_head = response.asked.is_head, .at_end = true};
+  const auto in = read_response(from_backend.substr(response.begin), kAccepted, context);
+  demand(in.has_value(), "a response was accepted that is not valid");
+  demand(response.is_interim == (in->status < 200 && in->status != 101), "interim, or not");
+  if (response.is_done) {
+    const std::size_t size = response.is_tunnel ? in->head_size : in->size;
+    demand(in->is_complete, "taken for complete, but it is not, or not valid");
+    demand(response.end == response.begin + size, "ends elsewhere");
+  }
+  if (response.is_interim && !response.asked.is_11) {
+    return demand(response.bytes.empty(), "an interim response to HTTP/1.0");
+  }
+
+  const bool cut = !response.is_done;
+  const auto out =
+      read_response(response.bytes, kWritten, {.to_head = context.to_head, .at_end = !cut});
+  demand(out.has_value(), "what went to the client is no valid response");
+  demand(response.bytes.starts_with("HTTP/1.1 "), "the backend's version was passed on");
+  demand(out->status == in->status && out->reason == in->reason, "another status");
+  const StrictFraming framing = framing_for_client(response, *in);
+  if (framing == StrictFraming::kNone) {
+    demand_bodiless_framing(*in, *out);
+  } else {
+    demand_framing(*out, framing);
+    if (framing == StrictFraming::kLength) demand(out->length == in->length, "another length");
+  }
+  demand_same_fields(*in, *out);
+  demand_via(*in, *out);
+  demand_request_id(*out);
+  demand_response_connection(response, *out);
+  if (response.is_tunnel) demand_upgrade(*in, *out);
+  demand(response.is_tunnel || count_of(out->fields, "upgrade") == 0, "Upgrade out of place");
+  demand_same_body(*in, *out, response.bytes.size(), response.is_done);
+}
+
+}  // namespace
+
+void judge_responses(std::string_view from_backend, const ResponseRun& run) {
+  std::size_t at = 0;
+  for (const RelayedResponse& response : run.responses) {
+    const bool is_last = &response == &run.responses.back();
+    demand(response.begin == at, "a response that begins inside another");
+    judge(from_backend, response);
+    demand(is_last || response.is_done, "a response behind one that is not complete");
+    at = response.end;
+    if (!response.is_done || response.is_interim || response.is_tunnel) continue;
+    const auto in = read_response(from_backend.substr(response.begin), kAccepted,
+                                  {.to_head = response.asked.is_head, .at_end = true});
+    const bool last_of_connection =
+        ends_connection(*in) || in->framing == StrictFraming::kUntilClose;
+    demand(!last_of_connection || is_last, "a response behind the last one");
+    demand(!last_of_connection || run.is_closed, "a connection that has ended would be used again");
+  }
+  if (!run.is_refused || run.is_cut) return;
+  // What follows was refused. Whoever asked for it: unlike HEAD's, its body must be there.
+  const auto rest =
+      read_response(from_backend.substr(at), kAccepted, {.to_head = false, .at_end = true});
+  demand(!rest || !rest->is_complete || rest->status == 101 || !is_ordinary(*rest),
+         "an ordinary response was refused");
+}
+
+// ---- Pieces ----
+
+void demand_same(const RequestRun& a, const RequestRun& b) {
+  demand(a.refusal == b.refusal, "pieces change the verdict");
+  demand(a.closes == b.closes, "pieces change whether the connection lives");
+  // One whose body is broken may have been begun or not: that hangs on how it came.
+  const auto is_done = [](const RelayedRequest& request) { return request.is_done; };
+  const auto done = std::count_if(a.requests.begin(), a.requests.end(), is_done);
+  demand(done == std::count_if(b.requests.begin(), b.requests.end(), is_done),
+         "pieces change the number of requests");
+  for (std::size_t i = 0; i < static_cast<std::size_t>(done); ++i) {
+    demand(a.requests[i].end == b.requests[i].end, "pieces change where a request ends");
+    const auto one = read_request(a.requests[i].bytes, kWritten);
+    const auto other = read_request(b.requests[i].bytes, kWritten);
+    demand(one->fields == other->fields, "pieces change a request's fields");
+    demand(one->trailers == other->trailers, "pieces change a request's trailers");
+  }
+}
+
+void demand_same(const ResponseRun& a, const ResponseRun& b) {
+  demand(a.is_closed == b.is_closed, "pieces change whether the connection lives");
+  // A message that is broken may have been begun or not: that hangs on how it came.
+  demand((a.is_refused || a.is_cut) == (b.is_refused || b.is_cut), "pieces change the verdict");
+  if (a.is_refused || a.is_cut) return;
+  demand(a.responses.size() == b.responses.size(), "pieces change the number of responses");
+  for (std::size_t i = 0; i < a.responses.size(); ++i) {
+    const ResponseContext context{.to_head = a.responses[i].asked.is_head, .at_end = true};
+    const auto one = read_response(a.responses[i].bytes, kWritten, context);
+    const auto other = read_response(b.responses[i].bytes, kWritten, context);
+    demand(a.responses[i].end == b.responses[i].end, "pieces change where a response ends");
+    demand(one.has_value() == other.has_value(), "pieces change who gets an interim response");
+    if (!one) continue;
+    demand(one->fields == other->fields, "pieces change a response's fields");
+    demand(one->trailers == other->trailers, "pieces change a response's trailers");
+  }
+}
+
+}  // namespace ringmaster::fuzz
