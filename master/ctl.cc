@@ -4,6 +4,7 @@
 #include <llhttp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -11,6 +12,8 @@
 
 #include "master/config_loader.h"
 #include "master/control_socket.h"
+#include "master/flight_prose.h"
+#include "master/flight_report.h"
 #include "master/status_table.h"
 
 namespace ringmaster {
@@ -78,15 +81,17 @@ Result<Answer> receive(int socket) {
   return answer;
 }
 
-Result<Answer> ask(const std::string& path, std::string_view method, std::string_view target) {
+// `fields`: whole lines, each with its CRLF.
+Result<Answer> ask(const std::string& path, std::string_view method, std::string_view target,
+                   std::string_view fields = "") {
   auto socket = connect_to_control_socket(path);
   if (!socket) {
     return Error{socket.error() +
                  "; is ringmaster running, with admin.socket set or under systemd? Say which "
                  "socket with --socket"};
   }
-  const std::string request =
-      fmt::format("{} {} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n\r\n", method, target);
+  const std::string request = fmt::format(
+      "{} {} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n{}\r\n", method, target, fields);
   if (auto sent = send_all(socket->get(), request); !sent) return Error{sent.error()};
   return receive(socket->get());
 }
@@ -101,10 +106,28 @@ int report(const Result<Answer>& answer) {
   return is_ok ? 0 : kRefused;
 }
 
-int show_status(const std::string& socket, bool json) {
-  auto answer = ask(socket, "GET", "/status");
-  if (answer && answer->status == 200 && !json) answer->body = render_status_table(answer->body);
+// GETs JSON, and prints it as it is or as `render` tells it to people.
+int show(Result<Answer> answer, bool json, std::string (*render)(const std::string&)) {
+  if (answer && answer->status == 200 && !json) answer->body = render(answer->body);
   return report(answer);
+}
+
+int show_recorder(const std::string& socket, const CtlOptions& options) {
+  const std::string target =
+      options.dead ? "/recorder?dead" : fmt::format("/recorder?last={}", options.last);
+  return show(ask(socket, "GET", target), options.json, render_recorder_table);
+}
+
+int show_why(const std::string& socket, const CtlOptions& options) {
+  const std::string& id = options.argument;
+  const bool is_visible =
+      std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (id.empty() || !is_visible) {
+    fmt::print(stderr, "ringmaster ctl: that is no request id: it has visible characters only\n");
+    return kRefused;
+  }
+  return show(ask(socket, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
+              render_request_story);
 }
 
 }  // namespace
@@ -116,7 +139,7 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
   ctl->add_option(
       "--socket", options.socket,
       "Control socket; default: admin.socket of the config, else where systemd puts it");
-  ctl->add_flag("--json", options.json, "Print JSON instead of a table");
+  ctl->add_flag("--json", options.json, "Print JSON instead of a table or a text");
   const auto add = [&](const char* name, const char* what) {
     CLI::App* command = ctl->add_subcommand(name, what);
     command->fallthrough();
@@ -130,12 +153,26 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
         std::pair{"ready", "Use a drained backend again"}}) {
     add(name, what)->add_option("NAME", options.argument, "Name of a backend")->required();
   }
+  add("why", "What happened to a request, and why")
+      ->add_option("REQUEST-ID", options.argument, "Its X-Request-Id")
+      ->required();
+  CLI::App* recorder = add("recorder", "The last requests of all workers");
+  auto* dead = recorder->add_flag("--dead", options.dead,
+                                  "Those that a worker was at when it died, and no others");
+  recorder->add_option("--last", options.last, "How many")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, kMostReportedRequests))
+      ->excludes(dead);
   return ctl;
 }
 
 int run_ctl(const CtlOptions& options, const std::string& config_file) {
   const std::string socket = find_socket(options, config_file);
-  if (options.command == "status") return show_status(socket, options.json);
+  if (options.command == "status") {
+    return show(ask(socket, "GET", "/status"), options.json, render_status_table);
+  }
+  if (options.command == "recorder") return show_recorder(socket, options);
+  if (options.command == "why") return show_why(socket, options);
   if (options.command == "reload") return report(ask(socket, "POST", "/reload"));
   return report(ask(socket, "POST", fmt::format("/{}?{}", options.command, options.argument)));
 }

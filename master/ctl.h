@@ -8,9 +8,11 @@
 namespace ringmaster {
 
 struct CtlOptions {
-  std::string socket;    // --socket; empty: found from the config and the environment
-  std::string command;   // "status", "reload", …
-  std::string argument;  // NAME of `drain` and `ready`
+  std::string socket;     // --socket; empty: found from the config and the environment
+  std::string command;    // "status", "reload", …
+  std::string argument;   // NAME of `drain` and `ready`, REQUEST-ID of `why`
+  std::size_t last = 20;  // of `recorder`
+  bool dead = false;      // likewise
   bool json = false;
 };
 

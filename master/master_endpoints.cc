@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <stdexcept>
 
+#include "master/flight_report.h"
 #include "master/master.h"
 #include "master/metrics_exporter.h"
 #include "master/status_report.h"
@@ -25,6 +27,27 @@ AdminResponse only_by_post() {
   AdminResponse response = text(405, "this changes something: POST");
   response.fields = {{"Allow", "POST"}};
   return response;
+}
+
+// GET /recorder?last=N or ?dead.
+AdminResponse recorder(const Segment& segment, const AdminRequest& request) {
+  const std::string_view query = request.query;
+  const bool dead_only = query == "dead";
+  std::size_t last = kMostReportedRequests;
+  constexpr std::string_view kLast = "last=";
+  if (query.starts_with(kLast)) {
+    std::from_chars(query.data() + kLast.size(), query.data() + query.size(), last);
+  }
+  return {200, "application/json", render_recorder(segment, last, dead_only), {}};
+}
+
+// GET /why, the id in X-Request-Id: there it needs no escaping.
+AdminResponse why(const Segment& segment, const AdminRequest& request) {
+  const std::string_view id = request.field("x-request-id");
+  std::string json = render_requests_called(segment, id);
+  if (!json.empty()) return {200, "application/json", std::move(json), {}};
+  return text(404, fmt::format("no request is called {}, or {} newer ones came to its worker since",
+                               id, kRecordedRequests));
 }
 
 std::unique_ptr<AdminServer> start_server(uv_loop_t* loop, UniqueFd listener, AdminRoutes routes,
@@ -70,6 +93,9 @@ void Master::serve_control() {
   };
   routes["/drain"] = [this](const AdminRequest& request) { return set_drained(request, true); };
   routes["/ready"] = [this](const AdminRequest& request) { return set_drained(request, false); };
+  // Not on the admin address: they tell who asked for what.
+  routes["/recorder"] = [this](const AdminRequest& request) { return recorder(segment_, request); };
+  routes["/why"] = [this](const AdminRequest& request) { return why(segment_, request); };
   UniqueFd listener(::fcntl(control_.socket.get(), F_DUPFD_CLOEXEC, 3));
   control_server_ =
       start_server(loop_.get(), std::move(listener), std::move(routes), {.accepts_post = true});

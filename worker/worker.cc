@@ -47,7 +47,7 @@ class Worker {
     uv_timer_start(
         beat_.get(),
         [](uv_timer_t* timer) noexcept {
-          if (auto* self = owner_of<Worker>(timer)) self->context_.slot.beat();
+          if (auto* self = owner_of<Worker>(timer)) self->on_beat();
         },
         0, kBeatMs);
     uv_poll_start(control_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
@@ -59,6 +59,11 @@ class Worker {
     acceptor_.start();
     context_.slot.announce(WorkerState::kServing);
     context_.ring_master();
+  }
+
+  void on_beat() {
+    context_.slot.beat();
+    context_.look_at_wall_clock();
   }
 
   // SIGTERM to a single worker: it drains, and the master starts another one. SIGUSR1: it hands

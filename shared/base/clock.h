@@ -18,11 +18,16 @@ inline std::uint64_t monotonic_ms() noexcept {
   return monotonic_ns() / 1'000'000u;
 }
 
-// For people alone, never for a decision: milliseconds since 1970, which may jump.
-inline std::int64_t wall_clock_ms() noexcept {
+// For people alone, never for a decision: time since 1970, which may jump.
+inline std::uint64_t wall_clock_ns() noexcept {
   timespec now;
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+inline std::int64_t wall_clock_ms() noexcept {
+  return static_cast<std::int64_t>(wall_clock_ns() / 1'000'000u);
 }
 
 }  // namespace ringmaster

@@ -32,7 +32,7 @@ constexpr std::size_t kPage = 4096;
 // The table of contents. Each part starts on a page of its own: no two writers share one by
 // accident.
 struct Layout {
-  std::size_t generations, config_archive, upstreams, suspicions, master, slots, metrics;
+  std::size_t generations, config_archive, upstreams, suspicions, master, slots, metrics, recorders;
   std::size_t routing[kRoutingAreas], ring[kRoutingAreas], backup_ring[kRoutingAreas];
   std::size_t buckets, total;
 };
@@ -52,6 +52,7 @@ Layout layout() {
   l.master = place(sizeof(MasterSlab));
   l.slots = place(sizeof(WorkerSlot) * kMaxWorkerSlots);
   l.metrics = place(sizeof(MetricsSlab) * kMaxWorkerSlots);
+  l.recorders = place(sizeof(FlightRecorder) * kMaxWorkerSlots);
   for (std::uint32_t i = 0; i < kRoutingAreas; ++i) {
     l.routing[i] = place(sizeof(RoutingTable));
     l.ring[i] = place(HashRing::bytes_for(kMaxRingPoints));
@@ -71,7 +72,7 @@ std::uint64_t layout_digest() {
   const std::uint64_t sizes[] = {
       kLayoutVersion,       sizeof(GenerationTable), sizeof(ConfigArchive),   sizeof(UpstreamState),
       sizeof(MasterSlab),   sizeof(WorkerSlot),      sizeof(UpstreamMetrics), sizeof(WorkerMetrics),
-      sizeof(RoutingTable), kRejectReasonCount,      contents().total};
+      sizeof(RoutingTable), kRejectReasonCount,      sizeof(FlightRecorder),  contents().total};
   return XXH3_64bits(sizes, sizeof sizes);
 }
 
@@ -219,6 +220,10 @@ MetricsSlab& Segment::metrics(std::uint32_t slot) const noexcept {
   return at<MetricsSlab>(contents().metrics + slot * sizeof(MetricsSlab));
 }
 
+FlightRecorder& Segment::recorder(std::uint32_t slot) const noexcept {
+  return at<FlightRecorder>(contents().recorders + slot * sizeof(FlightRecorder));
+}
+
 bool Segment::has_workers(std::uint32_t generation) const noexcept {
   if (generation == 0) return false;
   for (std::uint32_t i = 0; i < slots_used(); ++i) {
@@ -247,6 +252,13 @@ Result<bool> Segment::claim_routing(std::uint32_t generation) const {
   return Error{
       "too many earlier configurations still have requests in flight; wait for them to "
       "drain, or lower server.drain_timeout"};
+}
+
+bool Segment::is_laid_out(std::uint32_t generation) const noexcept {
+  const auto& areas = generations().laid_out;
+  return generation != 0 && std::any_of(areas.begin(), areas.end(), [&](const auto& area) {
+           return area.load(std::memory_order_relaxed) == generation;
+         });
 }
 
 std::size_t Segment::routing_area(std::uint32_t generation) const noexcept {

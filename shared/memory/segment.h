@@ -1,7 +1,8 @@
 // The shared segment: one sealed memfd, mapped before the first fork, and its table of contents.
 //
 //   header | generations | config archive | upstreams | suspicion | master slab | worker slots
-//          | metrics slabs | routing areas (table, ring, backup ring each) | token buckets
+//          | metrics slabs | flight recorders | routing areas (table, ring, backup ring each) |
+//          token buckets
 //
 // Everything lies at a fixed offset and nothing points anywhere. Several routing areas, so that a
 // new generation is laid out beside those in use. Untouched pages do not exist: the size is address
@@ -20,6 +21,7 @@
 #include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
 #include "shared/memory/config_archive.h"
+#include "shared/memory/flight_recorder.h"
 #include "shared/memory/hash_ring.h"
 #include "shared/memory/limits.h"
 #include "shared/memory/master_slab.h"
@@ -87,13 +89,16 @@ class Segment {
   MasterSlab& master() const noexcept;
   WorkerSlot& slot(std::uint32_t index) const noexcept;  // index < kMaxWorkerSlots
   MetricsSlab& metrics(std::uint32_t slot) const noexcept;
+  FlightRecorder& recorder(std::uint32_t slot) const noexcept;
 
   // Gives `generation` a routing area of its own: a free one, or that of a generation without
   // living workers. Master only. Fails while kRoutingAreas generations have workers.
   Result<bool> claim_routing(std::uint32_t generation) const;
   // A number above that of every generation in force or with living workers. Master only.
   std::uint32_t next_generation() const noexcept;
-  // Precondition of these three: claim_routing(generation).
+  // Whether a generation's routing area is still its own.
+  bool is_laid_out(std::uint32_t generation) const noexcept;
+  // Precondition of these three: is_laid_out(generation).
   RoutingTable& routing(std::uint32_t generation) const noexcept;
   std::byte* ring_memory(std::uint32_t generation, bool backup) const noexcept;
   HashRing ring(std::uint32_t generation, bool backup) const noexcept;

@@ -75,6 +75,21 @@ void bench_counters(const Segment& segment) {
   std::printf("counters of one request                        %7.1f ns\n", ns);
 }
 
+// As a request does it: published when it is sent and when it is answered.
+void bench_recorder(const Segment& segment) {
+  FlightRecorder& recorder = segment.recorder(0);
+  RequestRecord record{};
+  record.set_id("0123456789abcdef0123456789abcdef");
+  record.set_line("GET", "/some/path/of/usual/length");
+  const double ns = ns_per_operation(5'000'000, [&](std::uint64_t i) {
+    record.started_us = i;
+    const std::uint64_t number = recorder.publish(FlightRecorder::kUnpublished, record);
+    record.total_us = i;
+    recorder.publish(number, record);
+  });
+  std::printf("flight recorder, one request                   %7.1f ns\n", ns);
+}
+
 }  // namespace
 }  // namespace ringmaster
 
@@ -95,5 +110,6 @@ int main() {
   }
   bench_buckets(*segment);
   bench_counters(*segment);
+  bench_recorder(*segment);
   return 0;
 }

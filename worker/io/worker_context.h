@@ -2,12 +2,14 @@
 // pools. Owned by Worker, which outlives all that refers to it.
 #pragma once
 
+#include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <string>
 
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/config.h"
 #include "shared/control_channel.h"
@@ -35,6 +37,8 @@ struct WorkerContext {
         generation(the_generation),
         slot(the_segment.slot(the_slot)),
         metrics(the_segment.metrics(the_slot)),
+        recorder(the_segment.recorder(the_slot)),
+        pid(::getpid()),
         report_fd(the_report_fd),
         hand_over_out(the_hand_over_out),
         buffers(std::max(kLeastBuffer, the_config.server.max_header_bytes) + kHeadSlack, 64),
@@ -57,6 +61,8 @@ struct WorkerContext {
   const std::uint32_t generation;
   WorkerSlot& slot;
   MetricsSlab& metrics;
+  FlightRecorder& recorder;
+  const std::int32_t pid;
   const int report_fd;      // eventfd, non-blocking
   const int hand_over_out;  // of the HandoverChannel
   // Owned.
@@ -68,10 +74,21 @@ struct WorkerContext {
   bool draining = false;    // listeners are closed; we end with the last client
   bool hands_over = false;  // meanwhile what can wait goes to another worker, none is told to close
 
+  // From the monotonic clock to the time of day, for people: looked up a few times a second, so
+  // that a request costs no second clock.
+  std::uint64_t wall_clock_us(std::uint64_t monotonic_ns) const noexcept {
+    return (monotonic_ns + wall_clock_offset_ns_) / 1000;
+  }
+  void look_at_wall_clock() noexcept {
+    wall_clock_offset_ns_ = wall_clock_ns() - ::ringmaster::monotonic_ns();
+  }
+
   // Every response says that the connection ends with it.
   bool ends_connections() const noexcept { return draining && !hands_over; }
 
  private:
+  std::uint64_t wall_clock_offset_ns_ = wall_clock_ns() - ::ringmaster::monotonic_ns();
+
   static void uv_master_wakeup(int fd) noexcept;
 };
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "shared/base/clock.h"
-
 namespace ringmaster {
 namespace {
 
@@ -50,16 +48,19 @@ IpAddress Admission::client_of(const RequestHead& head, const IpAddress& peer) c
   return client;
 }
 
-std::uint32_t Admission::refuse_for_s(const IpAddress& client) noexcept {
+Admission::Verdict Admission::ask_limiter(const IpAddress& client, std::uint64_t now_ns) noexcept {
   const RateLimitConfig& limit = context_.config.rate_limit;
-  if (limit.requests_per_second == 0 || is_exempt(client)) return 0;
+  if (limit.requests_per_second == 0) return {LimitDecision::kNotAsked, 0};
+  if (is_exempt(client)) return {LimitDecision::kExempt, 0};
   const auto tag = buckets_.tag_of(client, limit.ipv6_prefix);
-  const BucketDecision decision = buckets_.take(tag, rate_, monotonic_ns());
+  const BucketDecision decision = buckets_.take(tag, rate_, now_ns);
   if (decision.overflow) context_.metrics.worker.rate_limit_overflow.add();
-  if (decision.admitted) return 0;
+  if (decision.admitted) {
+    return {decision.overflow ? LimitDecision::kAdmittedByOverflow : LimitDecision::kAdmitted, 0};
+  }
   constexpr std::uint64_t kSecond = 1'000'000'000;
-  return static_cast<std::uint32_t>(
-      std::max<std::uint64_t>(1, (decision.retry_in_ns + kSecond - 1) / kSecond));
+  const std::uint64_t seconds = (decision.retry_in_ns + kSecond - 1) / kSecond;
+  return {LimitDecision::kRefused, static_cast<std::uint32_t>(std::max<std::uint64_t>(1, seconds))};
 }
 
 bool Admission::is_exempt(const IpAddress& client) const noexcept {

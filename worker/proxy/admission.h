@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "shared/base/socket_address.h"
+#include "shared/memory/flight_recorder.h"
 #include "shared/memory/token_bucket.h"
 #include "worker/http/message_head.h"
 #include "worker/io/worker_context.h"
@@ -20,8 +21,11 @@ class Admission {
   // trusted.
   IpAddress client_of(const RequestHead& head, const IpAddress& peer) const noexcept;
 
-  // 0: admitted. Else refused: seconds until a token, rounded up.
-  std::uint32_t refuse_for_s(const IpAddress& client) noexcept;
+  struct Verdict {
+    LimitDecision decision;
+    std::uint32_t retry_after_s;  // of kRefused: until there is a token, rounded up
+  };
+  Verdict ask_limiter(const IpAddress& client, std::uint64_t now_ns) noexcept;
 
  private:
   bool is_exempt(const IpAddress& client) const noexcept;

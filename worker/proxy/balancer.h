@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "shared/base/socket_address.h"
+#include "shared/memory/flight_recorder.h"
 #include "worker/http/message_head.h"
 #include "worker/io/worker_context.h"
 
@@ -57,18 +58,22 @@ class Balancer {
   explicit Balancer(WorkerContext& context) noexcept;
 
   // Where a request lies on the ring. A missing header or cookie falls back to the client's
-  // address.
-  std::uint64_t locate(const RequestHead& head, const IpAddress& client) const noexcept;
+  // address. Recorded: the key and what it hashes to.
+  void locate(const RequestHead& head, const IpAddress& client,
+              RequestRecord& record) const noexcept;
 
   struct Choice {
     std::uint32_t upstream;  // HashRing::kNone: nobody
     bool overloaded;         // with kNone: some were up, but full
     InFlight in_flight;
   };
-  // The first backend from `hash` on that is up, not tried yet and below its limit.
-  Choice choose(std::uint64_t hash, const TriedUpstreams& tried) noexcept;
+  // The first backend from the recorded hash on that is up, not tried yet and below its limit.
+  // Recorded: whose key it was, and why others were passed over.
+  Choice choose(const TriedUpstreams& tried, RequestRecord& record) noexcept;
 
  private:
+  std::uint64_t hash_of(const RequestHead& head, const IpAddress& client,
+                        RecordedKey& used) const noexcept;
   bool take_place(std::uint32_t upstream, std::uint32_t limit) noexcept;
 
   // Borrowed: the worker's.

@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdlib>
 
-#include "shared/base/clock.h"
 #include "worker/http/local_response.h"
 
 namespace ringmaster {
@@ -53,13 +52,19 @@ void Proxy::on_routes_changed() {
 }
 
 Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer) noexcept
-    : proxy_(proxy), client_(client), peer_(peer), client_ip_(peer), started_ns_(monotonic_ns()) {}
+    : proxy_(proxy),
+      client_(client),
+      peer_(peer),
+      client_ip_(peer),
+      started_ns_(monotonic_ns()),
+      now_ns_(started_ns_) {}
 
 Exchange::~Exchange() {
   unlink();
 }
 
 void Exchange::on_client_data() {
+  if (std::exchange(head_began_, true)) look_at_clock();
   switch (phase_) {
     case Phase::kHead:
       return read_head();
@@ -91,29 +96,33 @@ void Exchange::read_head() {
 void Exchange::name_request() noexcept {
   const bool knows_head = phase_ != Phase::kHead;
   if (knows_head && proxy_.admission.is_trusted(peer_)) id_.assign(given_request_id(head_));
+  if (!id_.is_empty()) record_.set(RequestRecord::kTrustedId);
   if (id_.is_empty()) proxy_.request_ids.make(id_);
+  begin_record();
 }
 
 void Exchange::begin() {
   body_at_ = client_.input().begin + head_.size;
   phase_ = Phase::kConnecting;
   client_.timer().disarm();
+  client_ip_ = proxy_.admission.client_of(head_, peer_);
   name_request();
   request_body_.start(head_.framing, head_.content_length, head_.framing);
-  client_ip_ = proxy_.admission.client_of(head_, peer_);
-  if (const std::uint32_t wait_s = proxy_.admission.refuse_for_s(client_ip_)) {
-    return refuse(RejectReason::kRateLimited, wait_s);
+  const Admission::Verdict verdict = proxy_.admission.ask_limiter(client_ip_, now_ns_);
+  record_.limit = verdict.decision;
+  if (verdict.decision == LimitDecision::kRefused) {
+    return refuse(RejectReason::kRateLimited, verdict.retry_after_s);
   }
   const std::uint64_t limit = config().server.max_body_bytes;
   if (limit != 0 && head_.framing == BodyFraming::kLength && head_.content_length > limit) {
     return refuse(RejectReason::kBodyTooLarge);
   }
-  hash_ = proxy_.balancer.locate(head_, client_ip_);
+  proxy_.balancer.locate(head_, client_ip_, record_);
   choose_backend();
 }
 
 void Exchange::choose_backend() {
-  auto choice = proxy_.balancer.choose(hash_, tried_);
+  auto choice = proxy_.balancer.choose(tried_, record_);
   if (choice.upstream == HashRing::kNone) {
     if (!tried_.is_empty()) return refuse(failure_);
     return refuse(choice.overloaded ? RejectReason::kOverloaded : RejectReason::kNoBackend,
@@ -135,16 +144,19 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     // What must not be sent twice is not sent on a connection that shows signs of its end.
     if (head_.is_idempotent || !idle->looks_stale()) {
       phase_ = Phase::kAwaiting;
+      record_attempt(upstream, /*reused=*/true);
       return send_request();
     }
   }
   phase_ = Phase::kConnecting;
+  record_attempt(upstream, /*reused=*/false);
   upstream_ = UpstreamLease(pool, pool.open(upstream, *this));
 }
 
 void Exchange::on_upstream_connected(int error) {
   if (error == 0) {
     phase_ = Phase::kAwaiting;
+    record_connect();
     return send_request();
   }
   proxy_.context.report(upstream_index_);
@@ -164,6 +176,8 @@ bool Exchange::may_ask_again() const noexcept {
 // why.
 void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retry) {
   failure_ = reason;
+  look_at_clock();
+  record_failure(cause);
   if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
     return refuse(reason);
   }
@@ -193,6 +207,7 @@ void Exchange::rewind_request() noexcept {
 }
 
 void Exchange::on_timeout() {
+  look_at_clock();
   switch (phase_) {
     case Phase::kHead:
       return refuse(RejectReason::kHeaderTimeout);
@@ -225,9 +240,11 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
     metrics.rejected[static_cast<std::size_t>(reason)].add();
   }
   release_upstream();
-  if (client_.stream().is_writing()) return finish(Ending::kCut);  // behind an interim response
-
   if (id_.is_empty()) name_request();
+  if (client_.stream().is_writing()) {  // behind an interim response
+    conclude(RequestOutcome::kCut, reason);
+    return finish(Ending::kCut);
+  }
   keep_alive_ = keeps_alive_after_refusal();
   const bool head_known = phase_ != Phase::kHead;
   ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
@@ -241,6 +258,9 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   BufferLease buffer = proxy_.context.buffers.lend();
   uv_buf_t piece = as_buf({buffer->data(), write_local_response(response, buffer->data())});
   metrics.client_sent_bytes.add(piece.len);
+  record_.status = describe(reason).status;
+  record_.bytes_out += piece.len;
+  conclude(RequestOutcome::kRefused, reason);
   BufferLease* holds[] = {&buffer};
   switch (client_.stream().write({&piece, 1}, holds)) {
     case TcpStream::WriteStatus::kDone:
@@ -283,7 +303,9 @@ void Exchange::cut(RejectReason reason) {
   if (phase_ != Phase::kHead) {
     proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(reason)].add();
   }
+  look_at_clock();
   if (phase_ == Phase::kRelaying) account();
+  if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
   release_upstream();
   finish(Ending::kCut);
 }
@@ -295,12 +317,20 @@ void Exchange::on_client_gone() {
     constexpr auto kReason = static_cast<std::size_t>(RejectReason::kClientGone);
     proxy_.context.metrics.worker.rejected[kReason].add();
   }
+  look_at_clock();
   if (phase_ == Phase::kRelaying) account();
+  // Whose answer is out has nothing left to lose.
+  if (phase_ == Phase::kTunnel) {
+    conclude(RequestOutcome::kTunnelEnded);
+  } else if (phase_ != Phase::kDiscarding) {
+    conclude(RequestOutcome::kCut, RejectReason::kClientGone);
+  }
   release_upstream();
   phase_ = Phase::kDone;
 }
 
 void Exchange::on_client_end() {
+  look_at_clock();
   client_ended_ = true;
   if (phase_ == Phase::kTunnel) return end_tunnel_side(/*client_side=*/true);
   if (phase_ == Phase::kDiscarding) return finish(Ending::kClose);
@@ -315,6 +345,7 @@ void Exchange::on_client_end() {
 
 void Exchange::on_client_written(int error) {
   if (error != 0) return cut(RejectReason::kClientGone);
+  look_at_clock();
   if (phase_ == Phase::kFlushing) {
     account();
     return finish(ending_);
@@ -339,7 +370,9 @@ void Exchange::account() noexcept {
   accounted_ = true;
   UpstreamMetrics& metrics = upstream_metrics();
   metrics.responses[response_.status / 100u - 1].add();
-  metrics.request_duration.observe(monotonic_ns() - started_ns_);
+  metrics.request_duration.observe(now_ns_ - started_ns_);
+  record_.status = response_.status;
+  conclude(RequestOutcome::kAnswered);
   in_flight_.release();
 }
 
@@ -349,6 +382,7 @@ void Exchange::finish(Ending ending) {
     client_.timer().arm(ms(config().server.body_timeout));
     return discard_body();
   }
+  if (record_.outcome == RequestOutcome::kInProgress) conclude(RequestOutcome::kTunnelEnded);
   phase_ = Phase::kDone;
   client_.timer().disarm();
   client_.input().begin = std::min(std::max(body_at_, client_.input().begin), client_.input().end);

@@ -7,11 +7,14 @@
 //
 // The parts of its work: exchange.cc admits, chooses, retries and ends; exchange_request.cc sends
 // the request; exchange_response.cc relays the answer; exchange_tunnel.cc serves an upgraded
-// connection. Owned by its ClientConnection from the first byte of a request to on_exchange_done().
+// connection; exchange_record.cc tells the flight recorder. Owned by its ClientConnection from the
+// first byte of a request to on_exchange_done().
 #pragma once
 
 #include <cstdint>
 
+#include "shared/base/clock.h"
+#include "shared/memory/flight_recorder.h"
 #include "shared/memory/metrics_slab.h"
 #include "worker/http/forwarding.h"
 #include "worker/http/parser.h"
@@ -130,6 +133,17 @@ class Exchange final : private UpstreamConnection::User {
   void link() noexcept;
   void unlink() noexcept;
 
+  // exchange_record.cc
+  void begin_record() noexcept;
+  void record_attempt(std::uint32_t upstream, bool reused) noexcept;
+  void record_connect() noexcept;
+  void record_first_byte() noexcept;
+  void record_failure(RetryCause cause) noexcept;
+  void conclude(RequestOutcome outcome, RejectReason reason = {}) noexcept;
+  void publish_record() noexcept;
+  std::uint64_t age_us() const noexcept { return (now_ns_ - started_ns_) / 1000; }
+  void look_at_clock() noexcept { now_ns_ = monotonic_ns(); }
+
   // exchange_request.cc
   void send_request();
   void pump_request();
@@ -173,7 +187,10 @@ class Exchange final : private UpstreamConnection::User {
   IpAddress client_ip_;
   RequestId id_;  // from a complete head, or our refusal, on
   const std::uint64_t started_ns_;
-  std::uint64_t hash_ = 0;
+  std::uint64_t now_ns_;  // when the event came that is being dealt with
+  // What the flight recorder is told, and the number of its entry.
+  RequestRecord record_{};
+  std::uint64_t recorded_as_ = FlightRecorder::kUnpublished;
   std::uint64_t request_bytes_ = 0;  // of the body, so far
   std::uint32_t body_at_ = 0;        // of the client's input: what has not gone upstream yet
   std::uint32_t upstream_index_ = HashRing::kNone;
@@ -181,6 +198,7 @@ class Exchange final : private UpstreamConnection::User {
   std::uint32_t interim_responses_ = 0;
   TriedUpstreams tried_;
   Phase phase_ = Phase::kHead;
+  bool head_began_ = false;  // some of the request was looked at
   Ending ending_ = Ending::kLinger;
   RejectReason failure_ = RejectReason::kNoBackend;  // of the last attempt
   bool linked_ = false;

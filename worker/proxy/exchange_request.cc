@@ -34,6 +34,7 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   const std::uint64_t limit = config().server.max_body_bytes;
   const bool too_large = limit != 0 && request_bytes_ > limit && phase_ != Phase::kTunnel;
   if (batch.status == BodyRelay::Status::kError || too_large) {
+    look_at_clock();
     const auto reason = too_large ? RejectReason::kBodyTooLarge : RejectReason::kBadRequest;
     phase_ == Phase::kAwaiting ? refuse(reason) : cut(reason);
     return false;

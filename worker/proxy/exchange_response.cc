@@ -14,7 +14,8 @@ constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no ans
 }  // namespace
 
 void Exchange::on_upstream_data() {
-  response_begun_ = true;
+  look_at_clock();
+  if (!std::exchange(response_begun_, true)) record_first_byte();
   // An interim response may still be on its way out; all else waits behind it.
   if (client_.stream().is_writing()) return upstream_->stream().stop_reading();
   if (phase_ == Phase::kAwaiting) return read_response_head();
@@ -71,6 +72,7 @@ bool Exchange::relay_interim() {
     uv_buf_t piece = as_buf(
         {buffer->data(), write_response_head(response_, how, buffer->data(), buffer->capacity)});
     proxy_.context.metrics.worker.client_sent_bytes.add(piece.len);
+    record_.bytes_out += piece.len;
     BufferLease* holds[] = {&buffer};
     const auto status = client_.stream().write({&piece, 1}, holds);
     if (status == TcpStream::WriteStatus::kFailed) {
@@ -130,10 +132,12 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     // A response that ends short of the bytes received shares its buffer with something nobody
     // asked for.
     const bool surplus = finished && !input->is_empty();
+    const std::size_t bytes = batch.bytes();
+    record_.bytes_out += bytes;
     if (finished) account();
 
     if (hold != nullptr) BodyRelay::join_short(batch, **hold);
-    proxy_.context.metrics.worker.client_sent_bytes.add(batch.bytes());
+    proxy_.context.metrics.worker.client_sent_bytes.add(bytes);
     BufferLease* holds[2];
     std::size_t hold_count = 0;
     if (hold != nullptr) holds[hold_count++] = hold;
@@ -178,6 +182,7 @@ void Exchange::finish_response(bool flushed) {
 }
 
 void Exchange::on_upstream_end(int error) {
+  look_at_clock();
   if (phase_ == Phase::kAwaiting) return lose_upstream();
   if (phase_ == Phase::kTunnel) {
     if (error == UV_EOF) return end_tunnel_side(/*client_side=*/false);
@@ -188,9 +193,14 @@ void Exchange::on_upstream_end(int error) {
     proxy_.context.report(upstream_index_);
     return cut(RejectReason::kResponseCut);
   }
+  const bool is_chunked = keep_alive_ || head_.version == HttpVersion::k11;
+  if (is_chunked) {
+    record_.bytes_out += kLastChunk.size();
+    proxy_.context.metrics.worker.client_sent_bytes.add(kLastChunk.size());
+  }
   account();
   bool flushed = true;
-  if (keep_alive_ || head_.version == HttpVersion::k11) {  // it went out chunked
+  if (is_chunked) {
     uv_buf_t piece = as_buf(kLastChunk);
     const auto status = client_.stream().write({&piece, 1});
     if (status == TcpStream::WriteStatus::kFailed) return cut(RejectReason::kClientGone);
@@ -207,6 +217,7 @@ void Exchange::lose_upstream() {
     // The backend had closed it before our request came: no failure of the backend, and no retry
     // that counts.
     upstream_metrics().retries[static_cast<std::size_t>(RetryCause::kStaleConnection)].add();
+    record_failure(RetryCause::kStaleConnection);
     upstream_.discard();
     return use_backend(upstream_index_, /*pooled=*/false);
   }

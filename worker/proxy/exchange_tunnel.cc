@@ -41,6 +41,8 @@ bool Exchange::describe_tunnel(ConnectionToHand& connection) {
 }
 
 void Exchange::let_go() noexcept {
+  look_at_clock();
+  conclude(RequestOutcome::kHandedOver);
   release_upstream();
   client_.timer().disarm();
   phase_ = Phase::kDone;
@@ -56,6 +58,10 @@ bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   upstream_metrics().in_flight.add();
   in_flight_ = InFlight(upstream_metrics().in_flight);
   link();
+  phase_ = Phase::kTunnel;
+  name_request();
+  record_.set(RequestRecord::kTakenOver);
+  record_attempt(upstream, /*reused=*/true);
   enter_tunnel();
   client_.timer().arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
   body_at_ = client_.input().begin;
@@ -76,6 +82,7 @@ void Exchange::begin_tunnel() {
   const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);
   upstream_metrics().responses[0].add();
+  record_.status = response_.status;
   upstream_->input()->consume(response_.size);
   enter_tunnel();
   pump_request();
@@ -88,6 +95,8 @@ void Exchange::enter_tunnel() {
   request_done_ = false;
   request_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
   response_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
+  record_.set(RequestRecord::kTunnel);
+  publish_record();
   client_.on_tunnel();
 }
 

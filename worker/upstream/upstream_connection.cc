@@ -44,8 +44,8 @@ void UpstreamConnection::finish_connect(int status) {
   timer_.disarm();
   if (status == 0) {
     connected_ = true;
-    context_.metrics.upstreams[upstream_].connect_duration.observe(monotonic_ns() -
-                                                                   connect_started_ns_);
+    connect_ns_ = monotonic_ns() - connect_started_ns_;
+    context_.metrics.upstreams[upstream_].connect_duration.observe(connect_ns_);
     stream_.start_reading();
   }
   user_->on_upstream_connected(status);

@@ -46,6 +46,8 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   std::uint32_t upstream() const noexcept { return upstream_; }
   bool is_connected() const noexcept { return connected_; }
   bool was_reused() const noexcept { return reused_; }
+  // How long the connection took to stand.
+  std::uint64_t connect_ns() const noexcept { return connect_ns_; }
   TcpStream& stream() noexcept { return stream_; }
   // Bytes received and not consumed yet. May be taken away (moved from) to keep bytes of a pending
   // write.
@@ -81,6 +83,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   BufferLease input_;
   uv_connect_t connect_request_;
   std::uint64_t connect_started_ns_ = 0;
+  std::uint64_t connect_ns_ = 0;
   const std::uint32_t upstream_;
   bool connected_ = false;
   bool reused_ = false;

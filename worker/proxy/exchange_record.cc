@@ -1,0 +1,78 @@
+// What the flight recorder is told of the request: who asked, what was decided and why, and how it
+// ended. Told twice as a rule: when the request goes to a backend, and before its answer's last
+// byte goes out, so that whoever has read the answer finds it recorded.
+#include <algorithm>
+
+#include "worker/proxy/exchange.h"
+
+namespace ringmaster {
+namespace {
+
+std::uint32_t recorded_us(std::uint64_t us) noexcept {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(us, RequestRecord::kNever - 1));
+}
+
+// What came of a head that was never complete, up to the end of its first line.
+std::string_view first_line(std::string_view bytes) noexcept {
+  return bytes.substr(0, std::min(bytes.find_first_of("\r\n"), RequestRecord::kLineBytes));
+}
+
+}  // namespace
+
+void Exchange::begin_record() noexcept {
+  const WorkerContext& context = proxy_.context;
+  record_.started_us = context.wall_clock_us(started_ns_);
+  record_.connect_us = record_.first_byte_us = RequestRecord::kNever;
+  record_.pid = context.pid;
+  record_.generation = context.generation;
+  record_.client = client_ip_;
+  record_.owner = record_.chosen = RequestRecord::kNoUpstream;
+  record_.set_id(id_.text());
+  if (phase_ == Phase::kHead) {
+    record_.set_line(first_line(client_.input().unread()), {});
+  } else {
+    record_.set_line(head_.method, head_.target);
+  }
+}
+
+void Exchange::record_attempt(std::uint32_t upstream, bool reused) noexcept {
+  record_.chosen = static_cast<std::uint16_t>(upstream);
+  if (record_.attempts < 255) ++record_.attempts;
+  record_.clear(RequestRecord::kReused);
+  if (reused) record_.set(RequestRecord::kReused);
+  record_.connect_us = record_.first_byte_us = RequestRecord::kNever;
+  publish_record();
+}
+
+void Exchange::record_connect() noexcept {
+  record_.connect_us = recorded_us(upstream_->connect_ns() / 1000);
+}
+
+void Exchange::record_first_byte() noexcept {
+  record_.first_byte_us = recorded_us(age_us());
+}
+
+void Exchange::record_failure(RetryCause cause) noexcept {
+  constexpr auto kFirst = static_cast<std::size_t>(TrailStep::kConnectFailed);
+  static_assert(kFirst + static_cast<std::size_t>(RetryCause::kEjected) ==
+                static_cast<std::size_t>(TrailStep::kEjected));
+  const auto what = static_cast<TrailStep>(kFirst + static_cast<std::size_t>(cause));
+  record_.add_step(upstream_index_, what, age_us());
+}
+
+// May be called again: a client that goes away before it took the whole answer changes the outcome.
+void Exchange::conclude(RequestOutcome outcome, RejectReason reason) noexcept {
+  if (id_.is_empty()) return;  // no request was made of it
+  const bool knows_head = phase_ != Phase::kHead;
+  record_.outcome = outcome;
+  record_.reason = reason;
+  record_.bytes_in = (knows_head ? head_.size : client_.input().unread().size()) + request_bytes_;
+  record_.total_us = age_us();
+  publish_record();
+}
+
+void Exchange::publish_record() noexcept {
+  recorded_as_ = proxy_.context.recorder.publish(recorded_as_, record_);
+}
+
+}  // namespace ringmaster
