@@ -86,7 +86,7 @@ class Balancer:
         self._log = open(directory / "log", "w+")
         self._process = subprocess.Popen(
             pinned(cpus, [*wrapper, *command(directory, self.port, backends)]),
-            stdout=self._log, stderr=self._log, start_new_session=True,
+            stdout=self._log, stderr=self._log, process_group=0,
             env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
         self.pid = self._process.pid
         self._wait_until_it_answers()

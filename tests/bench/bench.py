@@ -212,6 +212,8 @@ class Bench:
         """The same work spread over more connections, 64 requests in flight, and all in flight."""
         for connections in (10, 64, 1000, 10000):
             def figures(balancer):
+                if balancer.name == "relay" and connections > 5000:
+                    return None  # two descriptors a connection are more than a process may have
                 r = measure(balancer, "turns", connections, 100, self.seconds, 64)
                 return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
             self.compare(f"{connections:,} keep-alive clients, at most 64 requests in flight",
