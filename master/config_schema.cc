@@ -276,7 +276,6 @@ void reject_what_is_not_supported_yet(ConfigReader& document, const Config& conf
       {config.health.panic_threshold != 0.0, "health", "panic_threshold", "0.0"},
       {config.health.slow_start != Duration(0), "health", "slow_start", "\"0s\""},
       {config.upstream.retry_budget != 0.2, "upstream", "retry_budget", "0.2"},
-      {config.log.access != "off", "log", "access", "\"off\""},
   };
   for (const auto& row : kRows) {
     if (!row.is_set) continue;

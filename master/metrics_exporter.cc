@@ -200,6 +200,10 @@ void add_clients(MetricFamilies& families, const ReportSource& source,
       .counter("ringmaster_rate_limit_overflow_total",
                "Requests charged to a shared bucket, for the rate limiter's table was full.")
       .add({}, workers.rate_limit_overflow);
+  families
+      .counter("ringmaster_access_log_dropped_total",
+               "Lines of the access log that could not be written.")
+      .add({}, workers.access_log_dropped);
 }
 
 void add_workers(MetricFamilies& families, const ReportSource& source) {

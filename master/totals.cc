@@ -50,6 +50,7 @@ WorkerTotals sum_workers(const Segment& segment) noexcept {
     sums.upstream_sent_bytes += metrics.upstream_sent_bytes.get();
     sums.rate_limited += metrics.rate_limited.get();
     sums.rate_limit_overflow += metrics.rate_limit_overflow.get();
+    sums.access_log_dropped += metrics.access_log_dropped.get();
     add_all(sums.rejected, metrics.rejected);
   }
   return sums;

@@ -39,6 +39,7 @@ class Worker {
       housekeeping_.notice();
       if (context_.draining && clients_.size() == 0) leaving_ = true;
     }
+    if (context_.access_log) context_.access_log->finish();
     return context_.slot.cut_requests() == 0 ? kWorkerDone : kWorkerCut;
   }
 
@@ -64,6 +65,7 @@ class Worker {
   void on_beat() {
     context_.slot.beat();
     context_.look_at_wall_clock();
+    if (context_.access_log) context_.access_log->on_beat();
   }
 
   // SIGTERM to a single worker: it drains, and the master starts another one. SIGUSR1: it hands

@@ -116,6 +116,7 @@ struct alignas(kCacheLine) WorkerMetrics {
   Counter upstream_sent_bytes;
   Counter rate_limited;
   Counter rate_limit_overflow;
+  Counter access_log_dropped;  // lines
   std::array<Counter, kRejectReasonCount> rejected;
 };
 

@@ -47,6 +47,22 @@ TEST(Cost, ARequestAllocatesNothing) {
   EXPECT_EQ(allocations.of(worker), before);
 }
 
+TEST(Cost, ALineInTheAccessLogAllocatesNothing) {
+  TempDir dir;
+  Allocations allocations;
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      kOneWorker + "[log]\naccess = \"" + dir.path("access.log") + "\"\n" + backend.toml(),
+      {.environment = allocations.environment()});
+  const pid_t worker = ringmaster.workers().at(0);
+  Client client(ringmaster.endpoint());
+  ask(client, 20);
+
+  const std::uint64_t before = allocations.of(worker);
+  ask(client, 200);
+  EXPECT_EQ(allocations.of(worker), before);
+}
+
 TEST(Cost, AConnectionThatComesAndGoesAllocatesNothing) {
   Allocations allocations;
   Backend backend("s1");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "shared/base/clock.h"
@@ -14,6 +15,7 @@
 #include "shared/config.h"
 #include "shared/control_channel.h"
 #include "shared/memory/segment.h"
+#include "worker/io/access_log.h"
 #include "worker/io/buffer_pool.h"
 #include "worker/io/tcp_stream.h"
 #include "worker/io/timer_wheel.h"
@@ -35,6 +37,7 @@ struct WorkerContext {
         config(the_config),
         segment(the_segment),
         generation(the_generation),
+        slot_index(the_slot),
         slot(the_segment.slot(the_slot)),
         metrics(the_segment.metrics(the_slot)),
         recorder(the_segment.recorder(the_slot)),
@@ -45,6 +48,10 @@ struct WorkerContext {
         bulk_buffers(kBulkBuffer, 4),
         timers(the_loop) {
     const auto id = the_segment.header().bucket_seed.k0 ^ the_segment.header().bucket_seed.k1;
+    if (config.log.access != "off") {
+      access_log =
+          std::make_unique<AccessLog>(config.log.access, metrics.worker.access_log_dropped);
+    }
     via_name = fmt::format("ringmaster-{:08x}", static_cast<std::uint32_t>(id ^ id >> 32));
   }
 
@@ -59,6 +66,7 @@ struct WorkerContext {
   const Config& config;
   const Segment& segment;
   const std::uint32_t generation;
+  const std::uint32_t slot_index;
   WorkerSlot& slot;
   MetricsSlab& metrics;
   FlightRecorder& recorder;
@@ -71,7 +79,8 @@ struct WorkerContext {
   BufferPool bulk_buffers;
   PendingWritePool pending_writes;
   TimerWheel timers;
-  bool draining = false;    // listeners are closed; we end with the last client
+  std::unique_ptr<AccessLog> access_log;  // null: off
+  bool draining = false;                  // listeners are closed; we end with the last client
   bool hands_over = false;  // meanwhile what can wait goes to another worker, none is told to close
 
   // From the monotonic clock to the time of day, for people: looked up a few times a second, so

@@ -36,7 +36,8 @@ Proxy::Proxy(WorkerContext& the_context)
       balancer(the_context),
       admission(the_context),
       upstreams(the_context),
-      request_ids(seeded_by_kernel()) {}
+      request_ids(seeded_by_kernel()),
+      access_lines(the_context.access_log ? std::make_unique<AccessLineWriter>() : nullptr) {}
 
 void Proxy::on_routes_changed() {
   upstreams.close_idle(/*only_unusable=*/true);
@@ -104,6 +105,7 @@ void Exchange::name_request() noexcept {
 void Exchange::begin() {
   body_at_ = client_.input().begin + head_.size;
   phase_ = Phase::kConnecting;
+  has_head_ = true;
   client_.timer().disarm();
   client_ip_ = proxy_.admission.client_of(head_, peer_);
   name_request();
@@ -325,6 +327,7 @@ void Exchange::on_client_gone() {
   } else if (phase_ != Phase::kDiscarding) {
     conclude(RequestOutcome::kCut, RejectReason::kClientGone);
   }
+  log_request();
   release_upstream();
   phase_ = Phase::kDone;
 }
@@ -377,12 +380,13 @@ void Exchange::account() noexcept {
 }
 
 void Exchange::finish(Ending ending) {
+  if (record_.outcome == RequestOutcome::kInProgress) conclude(RequestOutcome::kTunnelEnded);
+  log_request();
   if (ending == Ending::kKeepAlive && !request_body_.is_done()) {
     phase_ = Phase::kDiscarding;
     client_.timer().arm(ms(config().server.body_timeout));
     return discard_body();
   }
-  if (record_.outcome == RequestOutcome::kInProgress) conclude(RequestOutcome::kTunnelEnded);
   phase_ = Phase::kDone;
   client_.timer().disarm();
   client_.input().begin = std::min(std::max(body_at_, client_.input().begin), client_.input().end);

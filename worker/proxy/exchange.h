@@ -7,11 +7,13 @@
 //
 // The parts of its work: exchange.cc admits, chooses, retries and ends; exchange_request.cc sends
 // the request; exchange_response.cc relays the answer; exchange_tunnel.cc serves an upgraded
-// connection; exchange_record.cc tells the flight recorder. Owned by its ClientConnection from the
+// connection; exchange_record.cc tells the flight recorder
+// and the access log. Owned by its ClientConnection from the
 // first byte of a request to on_exchange_done().
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "shared/base/clock.h"
 #include "shared/memory/flight_recorder.h"
@@ -20,6 +22,7 @@
 #include "worker/http/parser.h"
 #include "worker/http/request_id.h"
 #include "worker/io/handover.h"
+#include "worker/proxy/access_line.h"
 #include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
 #include "worker/proxy/relay.h"
@@ -42,6 +45,7 @@ struct Proxy {
   Admission admission;
   UpstreamPool upstreams;
   RequestIdSource request_ids;
+  const std::unique_ptr<AccessLineWriter> access_lines;  // null: no access log
   ObjectPool<Exchange> exchanges;
   Exchange* first_active = nullptr;  // list of those that have a backend
 };
@@ -141,6 +145,8 @@ class Exchange final : private UpstreamConnection::User {
   void record_failure(RetryCause cause) noexcept;
   void conclude(RequestOutcome outcome, RejectReason reason = {}) noexcept;
   void publish_record() noexcept;
+  void log_request();
+  void keep_head_for_log();
   std::uint64_t age_us() const noexcept { return (now_ns_ - started_ns_) / 1000; }
   void look_at_clock() noexcept { now_ns_ = monotonic_ns(); }
 
@@ -182,6 +188,7 @@ class Exchange final : private UpstreamConnection::User {
   InFlight in_flight_;
   BodyRelay request_body_;
   BodyRelay response_body_;
+  BufferLease logged_head_;  // what the access log needs of a head that had to make room
   // What is known of the request.
   const IpAddress peer_;
   IpAddress client_ip_;
@@ -210,6 +217,8 @@ class Exchange final : private UpstreamConnection::User {
   bool client_ended_ = false;
   bool upstream_ended_ = false;  // of a tunnel
   bool accounted_ = false;
+  bool has_head_ = false;  // head_ is complete
+  bool logged_ = false;
   // Parsers and heads last: large, and touched at the ends only.
   RequestParser parser_;
   ResponseParser response_parser_;

@@ -1,7 +1,9 @@
 // What the flight recorder is told of the request: who asked, what was decided and why, and how it
-// ended. Told twice as a rule: when the request goes to a backend, and before its answer's last
-// byte goes out, so that whoever has read the answer finds it recorded.
+// ended; and the line that the access log gets of it. The recorder is told twice as a rule: when
+// the request goes to a backend, and before its answer's last byte goes out, so that whoever has
+// read the answer finds it recorded.
 #include <algorithm>
+#include <utility>
 
 #include "worker/proxy/exchange.h"
 
@@ -73,6 +75,46 @@ void Exchange::conclude(RequestOutcome outcome, RejectReason reason) noexcept {
 
 void Exchange::publish_record() noexcept {
   recorded_as_ = proxy_.context.recorder.publish(recorded_as_, record_);
+}
+
+// Once, when all is decided and, as a rule, sent.
+void Exchange::log_request() {
+  if (!proxy_.access_lines || id_.is_empty() || std::exchange(logged_, true)) return;
+  const WorkerContext& context = proxy_.context;
+  AccessLine line{.record = record_,
+                  .id = id_.text(),
+                  .method = {},
+                  .target = {},
+                  .host = {},
+                  .backend = {},
+                  .worker = context.slot_index};
+  if (has_head_) {
+    line.method = head_.method;
+    line.target = head_.target;
+    line.host = head_.authority;
+  }
+  if (record_.chosen != RequestRecord::kNoUpstream) {
+    line.backend = context.segment.upstream(record_.chosen).name();
+  }
+  context.access_log->write(proxy_.access_lines->write(line));
+}
+
+// Its bytes are about to be overwritten by more of the body.
+void Exchange::keep_head_for_log() {
+  if (logged_head_ || !has_head_) return;
+  logged_head_ = proxy_.context.buffers.lend();
+  char* at = logged_head_->data();
+  const auto keep = [&at](std::string_view& part, std::size_t most) {
+    part = part.substr(0, most + 1);  // one more, by which it is seen that it was cut
+    char* const begin = at;
+    at = std::copy(part.begin(), part.end(), at);
+    part = {begin, part.size()};
+  };
+  static_assert(AccessLineWriter::kMostTargetBytes + 2 * AccessLineWriter::kMostOtherBytes + 3 <=
+                kLeastBuffer);
+  keep(head_.method, AccessLineWriter::kMostOtherBytes);
+  keep(head_.target, AccessLineWriter::kMostTargetBytes);
+  keep(head_.authority, AccessLineWriter::kMostOtherBytes);
 }
 
 }  // namespace ringmaster

@@ -67,6 +67,7 @@ void Exchange::reclaim_input() {
   const bool full = input.room().empty();
   if (full || phase_ == Phase::kTunnel) {
     replayable_ = false;
+    if (proxy_.access_lines) keep_head_for_log();
     input.clear();
     body_at_ = 0;
     if (full && request_body_.is_long()) client_.use_bulk_input();

@@ -43,6 +43,7 @@ bool Exchange::describe_tunnel(ConnectionToHand& connection) {
 void Exchange::let_go() noexcept {
   look_at_clock();
   conclude(RequestOutcome::kHandedOver);
+  log_request();
   release_upstream();
   client_.timer().disarm();
   phase_ = Phase::kDone;

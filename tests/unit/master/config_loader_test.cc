@@ -613,8 +613,6 @@ TEST(ConfigLoader, RefusesWhatIsNotSupportedYet) {
        {"1:21: health.slow_start: not supported yet, remove it or set it to \"0s\""}},
       {"upstream.retry_budget = 0",
        {"1:25: upstream.retry_budget: not supported yet, remove it or set it to 0.2"}},
-      {"log.access = \"stderr\"",
-       {"1:14: log.access: not supported yet, remove it or set it to \"off\""}},
   });
 }
 

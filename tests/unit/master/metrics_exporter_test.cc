@@ -47,6 +47,7 @@ TEST_F(MetricsExporterTest, EveryFamilyOfTheContractIsThere) {
       {"ringmaster_sent_bytes_total", "counter"},
       {"ringmaster_rate_limit_entries", "gauge"},
       {"ringmaster_rate_limit_overflow_total", "counter"},
+      {"ringmaster_access_log_dropped_total", "counter"},
       {"ringmaster_workers", "gauge"},
       {"ringmaster_worker_restarts_total", "counter"},
       {"ringmaster_config_generation", "gauge"},

@@ -1,0 +1,146 @@
+// The access log: every request, one line each, and none of them ever waits for it.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kDropped = "ringmaster_access_log_dropped_total";
+
+std::string logging_to(const std::string& path) {
+  return "[server]\nworkers = 1\n[log]\naccess = \"" + path + "\"\n";
+}
+
+// The whole lines that are in the text.
+std::vector<Json> lines_of(const std::string& text) {
+  std::vector<Json> lines;
+  std::istringstream stream(text.substr(0, text.rfind('\n') + 1));
+  for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
+  return lines;
+}
+std::vector<Json> wait_for_lines(const std::string& path, std::size_t count) {
+  std::vector<Json> lines;
+  EXPECT_TRUE(wait_until([&] {
+    if (::access(path.c_str(), R_OK) == 0) lines = lines_of(read_whole_file(path));
+    return lines.size() >= count;
+  }));
+  return lines;
+}
+
+TEST(AccessLog, HasALineForEveryRequest) {
+  TempDir dir;
+  const std::string path = dir.path("access.log");
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(path) + backend.toml());
+  Client client(ringmaster.endpoint(), "127.0.0.7");
+  const Response answered = client.get("/a?\"b\"");
+  // Longer than a buffer: the head has made room for it when the line is written.
+  const Response uploaded = client.post("/upload", pattern(300'000));
+  client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+  const Response refused = client.receive();
+  EXPECT_EQ(refused.status, 400);
+
+  const std::vector<Json> lines = wait_for_lines(path, 3);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0].at("id"), answered.field("X-Request-Id"));
+  EXPECT_EQ(lines[0].at("client"), "127.0.0.7");
+  EXPECT_EQ(lines[0].at("method"), "GET");
+  EXPECT_EQ(lines[0].at("host"), "test.example");
+  EXPECT_EQ(lines[0].at("target"), "/a?\"b\"");
+  EXPECT_EQ(lines[0].at("status"), 200);
+  EXPECT_EQ(lines[0].at("outcome"), "answered");
+  EXPECT_EQ(lines[0].at("backend"), "s1");
+  EXPECT_EQ(lines[0].at("retries"), 0);
+  EXPECT_EQ(lines[0].at("bytes_out"), answered.head.raw.size() + answered.body.size());
+  EXPECT_EQ(lines[1].at("method"), "POST");
+  EXPECT_EQ(lines[1].at("target"), "/upload");
+  EXPECT_EQ(lines[1].at("host"), "test.example");
+  EXPECT_GT(lines[1].at("bytes_in").get<std::uint64_t>(), 300'000u);
+  EXPECT_EQ(lines[2].at("id"), refused.field("X-Request-Id"));
+  EXPECT_EQ(lines[2].at("outcome"), "refused");
+  EXPECT_EQ(lines[2].at("reason"), "bad_request");
+  EXPECT_TRUE(lines[2].at("target").is_null());
+  EXPECT_EQ(ringmaster.metrics().get(kDropped), 0);
+}
+
+TEST(AccessLog, GoesOnInANewFileAfterAReload) {
+  TempDir dir;
+  const std::string path = dir.path("access.log");
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(path) + backend.toml());
+  EXPECT_EQ(get(ringmaster.endpoint(), "/before").status, 200);
+  EXPECT_EQ(wait_for_lines(path, 1).at(0).at("target"), "/before");
+  ASSERT_EQ(std::rename(path.c_str(), dir.path("access.log.1").c_str()), 0);
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/after").status, 200);
+  EXPECT_EQ(wait_for_lines(path, 1).at(0).at("target"), "/after");
+  EXPECT_EQ(lines_of(read_whole_file(dir.path("access.log.1"))).size(), 1u);
+
+  // What a stop finds unwritten is written.
+  EXPECT_EQ(get(ringmaster.endpoint(), "/last").status, 200);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
+  EXPECT_EQ(lines_of(read_whole_file(path)).size(), 2u);
+}
+
+TEST(AccessLog, DelaysNobodyWhoseLinesNobodyTakes) {
+  constexpr std::size_t kRequests = 500;
+  TempDir dir;
+  const std::string path = dir.path("pipe");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(path) + backend.toml());
+  Client client(ringmaster.endpoint());
+  const std::string target = "/" + std::string(8000, 'x');
+  for (std::size_t i = 0; i < kRequests; ++i) ASSERT_EQ(client.get(target).status, 200);
+  const double dropped = ringmaster.metrics().get(kDropped);
+  EXPECT_GT(dropped, 0);
+  EXPECT_LT(dropped, kRequests);
+
+  // Whoever comes to read gets the others, whole.
+  const UniqueFd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const auto kept = static_cast<std::ptrdiff_t>(kRequests - static_cast<std::size_t>(dropped));
+  std::string text;
+  EXPECT_TRUE(wait_until([&] {
+    std::array<char, 65'536> bytes;
+    for (ssize_t n; (n = ::read(reader.get(), bytes.data(), bytes.size())) > 0;) {
+      text.append(bytes.data(), static_cast<std::size_t>(n));
+    }
+    return std::count(text.begin(), text.end(), '\n') >= kept;
+  }));
+  const std::vector<Json> lines = lines_of(text);
+  EXPECT_EQ(lines.size(), static_cast<std::size_t>(kept));
+  for (const Json& line : lines) EXPECT_EQ(line.at("target"), target);
+  EXPECT_EQ(ringmaster.metrics().get(kDropped), dropped);
+}
+
+TEST(AccessLog, ServesAndCountsWhereItCannotBeWritten) {
+  TempDir dir;
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(dir.path("missing") + "/access.log") + backend.toml());
+  EXPECT_EQ(get(ringmaster.endpoint(), "/lost").status, 200);
+  EXPECT_TRUE(wait_until([&] { return ringmaster.metrics().get(kDropped) == 1; }));
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.process().log().find("access log " + dir.path("missing")) !=
+           std::string::npos;
+  }));
+  // As soon as it can be written, it is.
+  ASSERT_EQ(::mkdir(dir.path("missing").c_str(), 0700), 0);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/kept").status, 200);
+  EXPECT_EQ(wait_for_lines(dir.path("missing") + "/access.log", 1).at(0).at("target"), "/kept");
+}
+
+}  // namespace
+}  // namespace ringmaster::test
