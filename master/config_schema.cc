@@ -82,6 +82,7 @@ void read_server(TableReader table, ServerConfig& server) {
   table.read_whole("max_connections", kLimit, server.max_connections);
   table.read_texts("trusted_proxies", kAddressList, parse_prefix, server.trusted_proxies);
   table.read_flag("proxy_protocol", server.proxy_protocol);
+  table.read_flag("forwarded", server.forwarded);
 }
 
 void read_admin(TableReader table, AdminConfig& admin) {

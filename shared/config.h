@@ -34,6 +34,7 @@ struct ServerConfig {
   std::uint32_t max_connections = 0;  // a worker; 0: as the file limit allows
   std::vector<IpPrefix> trusted_proxies;
   bool proxy_protocol = false;
+  bool forwarded = false;  // RFC 7239's Forwarded, beside X-Forwarded-*
 };
 
 struct AdminConfig {

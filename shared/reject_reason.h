@@ -30,6 +30,7 @@ enum class RejectReason : std::uint8_t {
   kConnectTimeout,
   kResponseTimeout,
   kBadVersion,
+  kMaxForwards,  // answered as the final recipient
   // From here on the response had begun or there was no one to answer: the connection is closed.
   kResponseCut,
   kClientGone,
@@ -37,7 +38,7 @@ enum class RejectReason : std::uint8_t {
   kDrainTimeout,
   kBadProxyHeader,
 };
-inline constexpr std::size_t kRejectReasonCount = 24;
+inline constexpr std::size_t kRejectReasonCount = 25;
 
 struct RejectReasonInfo {
   RejectReason reason;
@@ -78,6 +79,7 @@ inline constexpr std::array<RejectReasonInfo, kRejectReasonCount> kRejectReasons
     {RejectReason::kResponseTimeout, "response_timeout", 504,
      "Gateway Timeout: the backend did not answer in time"},
     {RejectReason::kBadVersion, "bad_version", 505, "HTTP Version Not Supported"},
+    {RejectReason::kMaxForwards, "max_forwards", 200, ""},
     {RejectReason::kResponseCut, "response_cut", 0, ""},
     {RejectReason::kClientGone, "client_gone", 0, ""},
     {RejectReason::kConnectionLimit, "connection_limit", 0, ""},

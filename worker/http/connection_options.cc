@@ -15,9 +15,9 @@ namespace {
 // More options than any honest sender names; the bound keeps nominating linear in the head's size.
 constexpr int kMaxNominations = 64;
 
-constexpr std::array<std::string_view, 11> kEndToEnd = {
+constexpr std::array<std::string_view, 12> kEndToEnd = {
     "host",   "via",           "forwarded", "x-real-ip",  "x-request-id",  "max-forwards",
-    "expect", "authorization", "cookie",    "set-cookie", "cache-control",
+    "expect", "authorization", "cookie",    "set-cookie", "cache-control", "date",
 };
 
 // "A sender MUST NOT send a connection option corresponding to a field that is intended for all
@@ -67,6 +67,22 @@ bool is_protocol(std::string_view text) noexcept {
   return is_token(text.substr(0, slash)) && is_token(text.substr(slash + 1));
 }
 
+std::string_view name_of(std::string_view protocol) noexcept {
+  return protocol.substr(0, protocol.find('/'));
+}
+
+bool offers(const MessageHead& request, std::string_view name) noexcept {
+  for (std::uint32_t i = 0; i < request.field_count; ++i) {
+    if (request.fields[i].id != FieldId::kUpgrade) continue;
+    std::string_view list = request.value(request.fields[i]);
+    std::string_view protocol;
+    while (next_member(list, protocol)) {
+      if (equals_ignore_case(name_of(protocol), name)) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 ConnectionOptions read_connection(MessageHead& head) noexcept {
@@ -87,12 +103,23 @@ bool offers_upgrade(const MessageHead& head) noexcept {
     std::string_view protocol;
     while (next_member(list, protocol)) {
       if (protocol.empty()) continue;
-      const std::string_view name = protocol.substr(0, protocol.find('/'));
-      if (!is_protocol(protocol) || equals_ignore_case(name, "h2c")) return false;
+      if (!is_protocol(protocol) || equals_ignore_case(name_of(protocol), "h2c")) return false;
       any = true;
     }
   }
   return any;
+}
+
+bool accepts_offer(const MessageHead& response, const MessageHead& request) noexcept {
+  for (std::uint32_t i = 0; i < response.field_count; ++i) {
+    if (response.fields[i].id != FieldId::kUpgrade) continue;
+    std::string_view list = response.value(response.fields[i]);
+    std::string_view protocol;
+    while (next_member(list, protocol)) {
+      if (!protocol.empty() && !offers(request, name_of(protocol))) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace ringmaster

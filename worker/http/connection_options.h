@@ -23,4 +23,7 @@ ConnectionOptions read_connection(MessageHead& head) noexcept;
 // Is there an Upgrade that may be passed on: well-formed, and no h2c in it.
 bool offers_upgrade(const MessageHead& head) noexcept;
 
+// Does a 101 switch to what its request offered, and nothing else (RFC 9110 section 7.8)?
+bool accepts_offer(const MessageHead& response, const MessageHead& request) noexcept;
+
 }  // namespace ringmaster

@@ -18,6 +18,7 @@ constexpr int kStop = HPE_USER;
 // By their nature hop-by-hop (RFC 9110 section 7.6.1), or written anew from what was parsed.
 bool is_hop_by_hop(FieldId id, std::string_view name) noexcept {
   switch (id) {
+    case FieldId::kAlias:  // some readers behind us would take it for what it is not
     case FieldId::kConnection:
     case FieldId::kContentLength:
     case FieldId::kHttp2Settings:

@@ -100,7 +100,7 @@ class RequestFieldFilter {
       case FieldId::kTrailer:
         return !field.hop_by_hop && head_.framing == BodyFraming::kChunked;
       case FieldId::kForwarded:
-        return how_.peer_is_trusted;
+        return how_.peer_is_trusted && !how_.forwarded;  // else written anew
       case FieldId::kXForwardedProto:
         believed_.proto = how_.peer_is_trusted;
         return how_.peer_is_trusted;
@@ -118,7 +118,12 @@ class RequestFieldFilter {
   // X-Forwarded-Port, -Prefix, -Server and their like: forged as easily as those we know.
   bool is_x_forwarded(const Field& field) const noexcept {
     const std::string_view name = head_.name(field);
-    return (name[0] | 0x20) == 'x' && starts_with_ignore_case(name, "x-forwarded-");
+    if ((name[0] | 0x20) != 'x' || name.size() < 12) return false;
+    return starts_with_ignore_case(name, "x-forwarded-") ||
+           // What CGI and its heirs take for the same.
+           starts_with_ignore_case(name, "x_forwarded_") ||
+           starts_with_ignore_case(name, "x-forwarded_") ||
+           starts_with_ignore_case(name, "x_forwarded-");
   }
 
   const RequestHead& head_;
@@ -126,16 +131,35 @@ class RequestFieldFilter {
   Believed& believed_;
 };
 
+// The lists in all fields of that name as the beginning of one.
+void write_members(Writer& out, const RequestHead& head, FieldId id) noexcept {
+  for (std::uint32_t i = 0; i < head.field_count; ++i) {
+    const Field& field = head.fields[i];
+    if (field.id == id && field.value_size != 0) out << head.value(field) << ", ";
+  }
+}
+
 void write_forwarded_for(Writer& out, const RequestHead& head,
                          const RequestForwarding& how) noexcept {
   out << "X-Forwarded-For: ";
-  for (std::uint32_t i = 0; how.peer_is_trusted && i < head.field_count; ++i) {
-    const Field& field = head.fields[i];
-    if (field.id == FieldId::kXForwardedFor && field.value_size != 0) {
-      out << head.value(field) << ", ";
-    }
-  }
+  if (how.peer_is_trusted) write_members(out, head, FieldId::kXForwardedFor);
   out << how.client_ip << "\r\n";
+}
+
+// One forwarded-element (RFC 7239 section 4) behind those of a peer that we believe. An authority
+// holds no byte that a quoted string would have to escape.
+void write_forwarded(Writer& out, const RequestHead& head, const RequestForwarding& how) noexcept {
+  out << "Forwarded: ";
+  if (how.peer_is_trusted) write_members(out, head, FieldId::kForwarded);
+  const bool v6 = how.client_ip.find(':') != std::string_view::npos;
+  out << (v6 ? "for=\"[" : "for=") << how.client_ip << (v6 ? "]\"" : "");
+  if (!head.authority.empty()) {
+    const std::string_view quote = is_token(head.authority) ? "" : "\"";
+    out << ";host=" << quote << head.authority << quote;
+  }
+  out << ";proto=http";
+  if (!how.via_name.empty()) out << ";by=_" << how.via_name;  // an obfuscated one: section 6.3
+  out << "\r\n";
 }
 
 }  // namespace
@@ -146,7 +170,8 @@ std::size_t write_request_head(const RequestHead& head, const RequestForwarding&
   Believed believed;
   const std::string_view slash = head.path_and_query.starts_with('?') ? "/" : "";
   to << head.method << " " << slash << head.path_and_query
-     << " HTTP/1.1\r\nHost: " << head.authority << "\r\n";
+     << " HTTP/1.1\r\nHost: " << (head.authority.empty() ? how.default_host : head.authority)
+     << "\r\n";
   copy_fields(head, to, RequestFieldFilter(head, how, believed));
   write_forwarded_for(to, head, how);
   if (!believed.proto) to << "X-Forwarded-Proto: http\r\n";
@@ -154,10 +179,10 @@ std::size_t write_request_head(const RequestHead& head, const RequestForwarding&
     to << "X-Forwarded-Host: " << head.authority << "\r\n";
   }
   write_request_id(to, how.request_id);
+  if (how.forwarded) write_forwarded(to, head, how);
   write_via(to, head.version, how.via_name);
-  if (head.max_forwards >= 0) {
-    const int left = head.max_forwards == 0 ? 0 : head.max_forwards - 1;
-    to << "Max-Forwards: " << static_cast<std::uint64_t>(left) << "\r\n";
+  if (head.max_forwards > 0) {
+    to << "Max-Forwards: " << static_cast<std::uint64_t>(head.max_forwards - 1) << "\r\n";
   }
   write_framing(to, head.framing, head.content_length);
   if (how.keep_upgrade && head.wants_upgrade) to << "Connection: upgrade\r\n";
@@ -182,9 +207,9 @@ bool tells_length_without_body(const ResponseHead& head, const ResponseForwardin
 
 void write_connection(Writer& out, const ResponseHead& head,
                       const ResponseForwarding& how) noexcept {
-  if (is_interim(head)) {
-    if (how.keep_upgrade) out << "Connection: upgrade\r\n";
-  } else if (!how.keep_alive || how.framing == BodyFraming::kUntilClose) {
+  if (how.keep_upgrade) out << "Connection: upgrade\r\n";
+  if (is_interim(head)) return;
+  if (!how.keep_alive || how.framing == BodyFraming::kUntilClose) {
     out << "Connection: close\r\n";
   } else if (how.client_version == HttpVersion::k10) {
     out << "Connection: keep-alive\r\n";
@@ -199,7 +224,9 @@ std::size_t write_response_head(const ResponseHead& head, const ResponseForwardi
   const bool passes_trailers =
       head.framing == BodyFraming::kChunked && how.framing == BodyFraming::kChunked;
   to << "HTTP/1.1 " << std::uint64_t{head.status} << " " << head.reason << "\r\n";
+  bool dated = is_interim(head) || how.date.empty();
   copy_fields(head, to, [&](const Field& field) {
+    if (field.id == FieldId::kDate) dated = true;
     if (field.id == FieldId::kUpgrade) return how.keep_upgrade;
     if (field.id == FieldId::kTrailer && !passes_trailers) return false;
     if (field.id == FieldId::kXRequestId) return false;  // ours is written
@@ -207,6 +234,7 @@ std::size_t write_response_head(const ResponseHead& head, const ResponseForwardi
   });
   write_request_id(to, how.request_id);
   write_via(to, head.version, how.via_name);
+  if (!dated) to << "Date: " << how.date << "\r\n";
   if (tells_length_without_body(head, how)) {
     write_framing(to, BodyFraming::kLength, head.content_length);
   } else {

@@ -57,7 +57,12 @@ constexpr std::array<std::string_view, 37> kNeverTrailers = {
 };
 constexpr std::array<std::string_view, 3> kNeverTrailerPrefixes = {"if-", "proxy-", "x-forwarded-"};
 
-bool may_be_trailer(std::string_view name) noexcept {
+// `written`: at most kMaxTrailerName bytes.
+bool may_be_trailer(std::string_view written) noexcept {
+  // An underscore is a dash to CGI and its heirs.
+  std::array<char, BodyDecoder::kMaxTrailerName> folded;
+  std::replace_copy(written.begin(), written.end(), folded.begin(), '_', '-');
+  const std::string_view name(folded.data(), written.size());
   const auto is_name = [name](std::string_view known) { return equals_ignore_case(name, known); };
   const auto begins = [name](std::string_view known) {
     return starts_with_ignore_case(name, known);
@@ -156,7 +161,7 @@ BodyDecoder::State BodyDecoder::after_size(char c) noexcept {
   if (state_ != State::kSizeBlank && is_char(c, kHexChar)) {
     if (++digits_ > kMaxSizeDigits) return State::kError;
     remaining_ = remaining_ << 4 | hex_value(c);
-    return State::kSize;
+    return remaining_ <= kMaxBodyLength ? State::kSize : State::kError;
   }
   if (state_ == State::kSizeStart) return State::kError;
   if (c == ';') return State::kExtensionStart;

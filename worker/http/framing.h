@@ -31,6 +31,9 @@ class BodyDecoder {
   };
   static constexpr std::size_t kMaxTrailerBytes = 4096;
   static constexpr std::size_t kMaxChunkLine = 256;  // size and extensions
+  // A trailer's name may arrive in pieces, and whether it may pass is known at its end only. Longer
+  // ones are dropped.
+  static constexpr std::size_t kMaxTrailerName = 64;
 
   void start(BodyFraming framing, std::uint64_t content_length) noexcept;
   // The next stretch of body data or of trailers in `input`, never both. Call again with the rest
@@ -86,13 +89,10 @@ class BodyDecoder {
   std::uint32_t line_bytes_ = 0;  // of the size line or of the trailers: both bounded
   BodyFraming framing_ = BodyFraming::kNone;
   State state_ = State::kDone;
-  std::uint8_t digits_ = 0;     // of the size
-  std::uint8_t name_size_ = 0;  // of the trailer; kMaxTrailerName + 1: too long
-  bool pass_on_ = false;        // the current trailer
-  // A name may arrive in pieces, and whether it may pass is known at its end only. Longer ones are
-  // dropped.
-  static constexpr std::size_t kMaxTrailerName = 64;
-  std::array<char, kMaxTrailerName + 1> name_;  // and its colon
+  std::uint8_t digits_ = 0;                     // of the size
+  std::uint8_t name_size_ = 0;                  // of the trailer; kMaxTrailerName + 1: too long
+  bool pass_on_ = false;                        // the current trailer
+  std::array<char, kMaxTrailerName + 1> name_;  // of the trailer, and its colon
 };
 static_assert(sizeof(BodyDecoder) <= 128);  // two in every exchange
 

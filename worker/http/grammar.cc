@@ -92,6 +92,11 @@ std::optional<std::uint64_t> parse_decimal(std::string_view digits) noexcept {
   return value;
 }
 
+std::optional<std::uint64_t> parse_body_length(std::string_view digits) noexcept {
+  const auto value = parse_decimal(digits);
+  return value && *value <= kMaxBodyLength ? value : std::nullopt;
+}
+
 namespace {
 
 // "" or ":" *DIGIT; a number that is no port names nothing.
@@ -141,7 +146,7 @@ std::size_t reg_name_length(std::string_view text) noexcept {
 }  // namespace
 
 bool is_authority(std::string_view text) noexcept {
-  if (text.empty()) return false;
+  if (text.empty() || text.find(',') != std::string_view::npos) return false;
   if (text.front() == '[') {
     const std::size_t close = text.find(']');
     return close != std::string_view::npos && is_ip_literal(text.substr(1, close - 1)) &&

@@ -65,8 +65,8 @@ KnownFields collect(const MessageHead& head) noexcept {
 
 using Refusal = std::optional<RejectReason>;
 
-// RFC 9112 section 3.2: one Host, valid, and in HTTP/1.1 required. An absolute-form target
-// overrides it.
+// RFC 9112 section 3.2: one Host, valid, and in HTTP/1.1 required; an empty one would name nobody
+// (RFC 9110 section 4.2.1). An absolute-form target overrides it.
 Refusal check_host(RequestHead& head, const Sightings& host) noexcept {
   if (host.count > 1) return RejectReason::kBadRequest;
   if (host.count == 0) {
@@ -74,7 +74,8 @@ Refusal check_host(RequestHead& head, const Sightings& host) noexcept {
     return std::nullopt;
   }
   const std::string_view value = head.value(*host.first);
-  if (!value.empty() && !is_authority(value)) return RejectReason::kBadRequest;
+  const bool names_nobody = value.empty() && head.version == HttpVersion::k10;
+  if (!names_nobody && !is_authority(value)) return RejectReason::kBadRequest;
   if (head.form != RequestHead::TargetForm::kAbsolute) head.authority = value;
   return std::nullopt;
 }
@@ -103,7 +104,7 @@ Refusal find_request_framing(RequestHead& head, const KnownFields& known) noexce
     if (!equals_ignore_case(codings, "chunked")) return judge_codings(codings);
     head.framing = BodyFraming::kChunked;
   } else if (length.count != 0) {
-    const auto value = parse_decimal(head.value(*length.first));
+    const auto value = parse_body_length(head.value(*length.first));
     if (length.count > 1 || !value) return RejectReason::kBadRequest;
     head.framing = BodyFraming::kLength;
     head.content_length = *value;
@@ -236,7 +237,7 @@ bool read_agreed_length(ResponseHead& head) noexcept {
     std::string_view list = head.value(head.fields[i]);
     std::string_view member;
     while (next_member(list, member)) {
-      const auto value = parse_decimal(member);
+      const auto value = parse_body_length(member);
       if (!value || (agreed && *agreed != *value)) return false;
       agreed = value;
     }
@@ -277,8 +278,11 @@ bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
   ConnectionOptions options;
   if (known.connection.count != 0) options = read_connection(head);
   if (options.too_many) return false;
+  // A length where no body can be: who believes it may send one, and then it is in the way.
+  const bool announces_nonsense =
+      (head.status < 200 || head.status == 204) && head.content_length != 0;
   head.keep_alive = !options.malformed && head.framing != BodyFraming::kUntilClose &&
-                    lets_connection_live(head.version, options);
+                    !announces_nonsense && lets_connection_live(head.version, options);
   head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
                        head.version == HttpVersion::k11 && offers_upgrade(head);
   return true;

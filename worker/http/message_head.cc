@@ -9,12 +9,15 @@ namespace ringmaster {
 
 namespace {
 
-// `known` is lower-case and as long as `name`.
+// `known` is lower-case and as long as `name`. An underscore in place of a dash makes an alias.
 FieldId match(std::string_view name, std::string_view known, FieldId id) noexcept {
+  bool alias = false;
   for (std::size_t i = 1; i < known.size(); ++i) {
-    if (to_lower(name[i]) != known[i]) return FieldId::kOther;
+    if (to_lower(name[i]) == known[i]) continue;
+    if (name[i] != '_' || known[i] != '-') return FieldId::kOther;
+    alias = true;
   }
-  return id;
+  return alias ? FieldId::kAlias : id;
 }
 
 FieldId match_x(std::string_view name) noexcept {
@@ -89,8 +92,12 @@ FieldId match_single(std::string_view name, std::string_view known, FieldId id) 
 FieldId field_id(std::string_view name) noexcept {
   if (name.empty()) return FieldId::kOther;
   switch (to_lower(name[0])) {
+    case 'a':
+      return match_single(name, "authorization", FieldId::kAuthorization);
     case 'c':
       return match_c(name);
+    case 'd':
+      return match_single(name, "date", FieldId::kDate);
     case 'e':
       return match_single(name, "expect", FieldId::kExpect);
     case 'f':

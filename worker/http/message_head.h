@@ -14,9 +14,12 @@ namespace ringmaster {
 // The fields whose meaning a proxy must know (RFC 9110, RFC 9112); all others are only passed on.
 enum class FieldId : std::uint8_t {
   kOther,
+  kAlias,  // one of those below, written with an underscore: the same name to CGI and its heirs
+  kAuthorization,
   kConnection,
   kContentLength,
   kCookie,
+  kDate,
   kExpect,
   kForwarded,
   kHost,

@@ -61,11 +61,14 @@ ParseStatus RequestParser::parse(std::string_view bytes, const ParseLimits& limi
   if (!line_is_read) status = read_request_line(bytes.data(), end, head);
   if (status == ParseStatus::kComplete) status = read_fields(end, head);
   if (status == ParseStatus::kComplete) status = finish(line_is_read, limits, head);
-  if (status == ParseStatus::kIncomplete && bytes.size() > end) {
-    return fail(phase_ == Phase::kFields ? RejectReason::kHeaderTooLarge
-                                         : RejectReason::kTargetTooLong);
-  }
+  if (status == ParseStatus::kIncomplete && bytes.size() > end) return fail(reason_for_length());
   return status;
+}
+
+// What of a head that is too long is to blame (RFC 9112 section 3, RFC 6585 section 5).
+RejectReason RequestParser::reason_for_length() const noexcept {
+  if (phase_ == Phase::kFields) return RejectReason::kHeaderTooLarge;
+  return phase_ == Phase::kMethod ? RejectReason::kNotImplemented : RejectReason::kTargetTooLong;
 }
 
 // request-line = method SP request-target SP HTTP-version CRLF, and nothing else (RFC 9112 section

@@ -46,6 +46,7 @@ class RequestParser {
   ParseStatus read_fields(std::uint32_t end, RequestHead& head) noexcept;
   ParseStatus finish(bool line_is_stale, const ParseLimits& limits, RequestHead& head) noexcept;
   ParseStatus fill_request_line(const char* bytes, RequestHead& head) noexcept;
+  RejectReason reason_for_length() const noexcept;
   ParseStatus fail(RejectReason reason) noexcept;
 
   FieldSection fields_;

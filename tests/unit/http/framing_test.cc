@@ -99,7 +99,7 @@ TEST(ChunkedBody, HandsOutItsData) {
       {"9112 7.1", "5\r\nhel", "hel…"},
       {"9112 7.1", "5\r\nhello\r\n0\r\n", "hello…"},
       {"9112 7.1", "5\r\nhello\r\n0\r\n\r", "hello…"},
-      {"9112 7.1", "ffffffffffffffff\r\nabc", "abc…"},
+      {"9112 7.1", "7fffffffffffffff\r\nabc", "abc…"},
   }));
 }
 
@@ -123,6 +123,8 @@ TEST(ChunkedBody, RefusesOddSizes) {
       {"9112 7.1", "10000000000000000\r\n", "!"},
       {"9112 7.1", "00000000000000005\r\nhello\r\n0\r\n\r\n", "!"},
       {"9112 7.1", "fffffffffffffffff\r\n", "!"},
+      {"9112 7.1", "8000000000000000\r\n", "!"},
+      {"9112 7.1", "ffffffffffffffff\r\n", "!"},
       {"9112 7.1", "5\r\nhello\r\n\r\n", "!"},
       {"9112 7.1", "5\r\nhello\r\n 0\r\n\r\n", "!"},
   }));
@@ -204,6 +206,7 @@ TEST(ChunkedBody, PassesTrailersButNotAllOfThem) {
       {"9110 6.5.1", trailers("A: b\r\nTransfer-Encoding: chunked\r\nC: d\r\n"), "",
        "A: b\r\nC: d\r\n"},
       {"9110 6.5.1", trailers("hOST: evil\r\n"), ""},
+      {"9110 6.5.1", trailers("Content_Length: 5\r\nx_forwarded-for: y\r\n"), ""},
       {"9110 6.5.1", trailers("Authorization: x\r\nCookie: y\r\nSet-Cookie: z\r\n"), ""},
       {"9110 6.5.1", trailers("Proxy-Anything: x\r\nX-Forwarded-For: y\r\nIf-Match: z\r\n"), ""},
       {"9110 6.5.1", trailers("Connection: close\r\nUpgrade: x\r\nTE: x\r\nTrailer: x\r\n"), ""},

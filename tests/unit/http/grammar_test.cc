@@ -51,9 +51,15 @@ TEST(Decimal, FitsOrIsNone) {
   }
 }
 
+TEST(BodyLength, IsWhatSignedReadersCanCount) {
+  EXPECT_EQ(parse_body_length("9223372036854775807"), kMaxBodyLength);
+  EXPECT_EQ(parse_body_length("9223372036854775808"), std::nullopt);
+  EXPECT_EQ(parse_body_length("18446744073709551615"), std::nullopt);
+}
+
 TEST(Authority, NamesAHost) {
   for (const char* text : {"a", "a:", "a:0", "a:65535", "a:00080", "1.2.3.4", "[::]", "[::1]:1",
-                           "[1:2:3:4:5:6:7:8]", "[vF.x]", "%20", "-", "_", "a,b"}) {
+                           "[1:2:3:4:5:6:7:8]", "[vF.x]", "%20", "-", "_", "a;b"}) {
     EXPECT_TRUE(is_authority(text)) << text;
   }
   for (const char* text : {"",
@@ -72,6 +78,7 @@ TEST(Authority, NamesAHost) {
                            "[vF.]",
                            "[vx.y]",
                            "a@b",
+                           "a,b",
                            "a b",
                            "a\tb",
                            "a/b",

@@ -56,13 +56,14 @@ std::string dump(const Config& c) {
       << c.server.body_timeout.count() << ' ' << c.server.keepalive_timeout.count() << ' '
       << c.server.max_header_bytes << ' ' << c.server.max_body_bytes << ' '
       << c.server.max_connections << ' ' << c.server.trusted_proxies.size() << ' '
-      << c.server.proxy_protocol << " | " << c.admin.listen.to_string() << " '" << c.admin.socket
-      << "' | " << int(c.hash.key) << " '" << c.hash.key_name << "' " << c.hash.virtual_nodes << ' '
-      << c.hash.balance_factor << " | " << c.rate_limit.requests_per_second << ' '
-      << c.rate_limit.burst << ' ' << c.rate_limit.table_entries << ' ' << c.rate_limit.ipv6_prefix
-      << ' ' << c.rate_limit.exempt.size() << " | '" << c.health.path << "' "
-      << c.health.interval.count() << ' ' << c.health.timeout.count() << ' '
-      << c.health.fast_interval.count() << ' ' << c.health.rise << ' ' << c.health.fall;
+      << c.server.proxy_protocol << ' ' << c.server.forwarded << " | " << c.admin.listen.to_string()
+      << " '" << c.admin.socket << "' | " << int(c.hash.key) << " '" << c.hash.key_name << "' "
+      << c.hash.virtual_nodes << ' ' << c.hash.balance_factor << " | "
+      << c.rate_limit.requests_per_second << ' ' << c.rate_limit.burst << ' '
+      << c.rate_limit.table_entries << ' ' << c.rate_limit.ipv6_prefix << ' '
+      << c.rate_limit.exempt.size() << " | '" << c.health.path << "' " << c.health.interval.count()
+      << ' ' << c.health.timeout.count() << ' ' << c.health.fast_interval.count() << ' '
+      << c.health.rise << ' ' << c.health.fall;
   for (const auto& [first, last] : c.health.expect) out << ' ' << first << '-' << last;
   out << ' ' << c.health.panic_threshold << ' ' << c.health.slow_start.count() << " | "
       << c.upstream.connect_timeout.count() << ' ' << c.upstream.response_timeout.count() << ' '
@@ -90,6 +91,7 @@ max_body_bytes = 0
 max_connections = 0
 trusted_proxies = []
 proxy_protocol = false
+forwarded = false
 
 [admin]
 listen = "127.0.0.1:9180"
@@ -175,6 +177,7 @@ max_header_bytes = 256
 max_body_bytes = 9223372036854775807
 max_connections = 7
 trusted_proxies = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]
+forwarded = true
 [admin]
 listen = "[::1]:0"
 [hash]
@@ -215,7 +218,7 @@ backup = true
 )");
   EXPECT_EQ(dump(c),
             "127.0.0.1:0 127.0.0.1:0 [::1]:3000 3 1500 5000 1 120000 86400000 256 "
-            "9223372036854775807 7 3 0 | [::1]:0 '' | 3 'x-user' 5 0 | 10 25 100 56 1 | "
+            "9223372036854775807 7 3 0 1 | [::1]:0 '' | 3 'x-user' 5 0 | 10 25 100 56 1 | "
             "'/health?full=1' 2000 2000 2000 3 4 200-200 204-204 301-302 0 0 | "
             "2000 3000 4000 0 0 0.2 1800000 | 2 off | v6 [::1]:65535 10 100 0 | "
             "a.b_c-D app-1.example.com.:1 1 0 1");
