@@ -1,5 +1,6 @@
 #include "worker/client/client_connection.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "worker/client/client_connections.h"
@@ -15,8 +16,9 @@ std::uint64_t ms(Duration duration) noexcept {
 // How long an idle connection is kept while draining, for a request that was already on its way.
 constexpr std::uint64_t kDrainGraceMs = 1000;
 // How long we read on after the last answer, so that what is still coming does not reset the
-// connection before the client has read it (RFC 9112 section 9.6).
+// connection before the client has read it (RFC 9112 section 9.6): between two reads, and in all.
 constexpr std::uint64_t kLingerMs = 2000;
+constexpr std::uint64_t kMostLingerMs = 30'000;
 
 }  // namespace
 
@@ -58,14 +60,14 @@ bool ClientConnection::resume(HandedConnection& handed) {
 // After resume(), once the connection is in the list of all.
 void ClientConnection::go_on(HandedConnection& handed) {
   if (!handed.upstream.is_open()) {
-    if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve();
+    if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve(/*pipelined=*/false);
     return;
   }
   const std::uint32_t upstream = all_.find_upstream(handed.upstream_name);
   if (upstream == HashRing::kNone) return close();
   timer_.disarm();
-  exchange_ =
-      all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this), peer_);
+  exchange_ = all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this),
+                                            peer_, false);
   if (!exchange_->resume_tunnel(upstream, handed)) close();
 }
 
@@ -104,10 +106,10 @@ std::span<char> ClientConnection::read_room() {
 void ClientConnection::on_read(std::size_t n) {
   all_.context().slot.beat();  // a turn that is long because thousands ask at once is no hang
   all_.context().metrics.worker.client_received_bytes.add(n);
-  if (state_ == State::kLingering) return input_.reset();
+  if (state_ == State::kLingering) return linger_on();
   input_->commit(n);
   if (awaits_proxy_header_ && !read_proxy_header()) return;
-  serve();
+  serve(/*pipelined=*/false);
 }
 
 // False while there is nothing to serve: it is not whole yet, or it was refused.
@@ -133,27 +135,34 @@ void ClientConnection::refuse_proxy_header() {
   close();
 }
 
-// Reads heads and starts exchanges until one has to wait for something.
-void ClientConnection::serve() {
+// Reads heads and starts exchanges until one has to wait for something. `pipelined`: nothing new
+// came, it is the turn of what had come before.
+void ClientConnection::serve(bool pipelined) {
   if (serving_) return;
   serving_ = true;
-  while (state_ != State::kLingering && state_ != State::kClosed && input_) {
-    if (exchange_ == nullptr) {
+  for (; state_ != State::kLingering && state_ != State::kClosed && input_; pipelined = true) {
+    const bool is_new = exchange_ == nullptr;
+    if (is_new) {
       if (input_->is_empty()) break;
       if (all_.context().hands_over && hand_over() && state_ == State::kClosed) break;
       become(State::kBusy);
-      exchange_ =
-          all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this), peer_);
+      exchange_ = all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this),
+                                                peer_, pipelined);
       timer_.arm(ms(all_.context().config.server.header_timeout));
     }
     exchange_->on_client_data();
+    if (exchange_ != nullptr && is_new && peer_ended_) exchange_->on_client_end();
     if (exchange_ != nullptr) break;
   }
   serving_ = false;
   if (state_ == State::kClosed || state_ == State::kLingering) return;
   if (exchange_ == nullptr) return await_request();
   if (!exchange_->has_complete_head() && input_->room().empty()) compact_input();
-  if (input_->room().empty()) stream_.stop_reading();
+  if (input_->room().empty()) {
+    stream_.stop_reading();
+  } else {
+    resume_reading();
+  }
 }
 
 // Between two requests.
@@ -215,7 +224,7 @@ void ClientConnection::on_exchange_done(Exchange::Ending ending) {
   drop_exchange();
   switch (ending) {
     case Exchange::Ending::kKeepAlive:
-      return serve();
+      return serve(/*pipelined=*/true);
     case Exchange::Ending::kClose:
       return close();
     case Exchange::Ending::kLinger:
@@ -233,6 +242,16 @@ void ClientConnection::linger() {
   if (input_) input_.reset();
   stream_.start_reading();
   timer_.arm(kLingerMs);
+  linger_until_ms_ = uv_now(all_.context().loop) + kMostLingerMs;
+}
+
+// What comes now is of no interest; but as long as something does, the client may not have read the
+// answer yet.
+void ClientConnection::linger_on() {
+  input_.reset();
+  const std::uint64_t now = uv_now(all_.context().loop);
+  if (all_.context().draining || now >= linger_until_ms_) return;
+  timer_.arm(std::min(kLingerMs, linger_until_ms_ - now));
 }
 
 void ClientConnection::on_timeout() {

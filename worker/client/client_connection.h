@@ -61,13 +61,14 @@ class ClientConnection final : private TcpStream::Owner,
   void on_tunnel() override;
   void on_exchange_done(Exchange::Ending ending) override;
 
-  void serve();
+  void serve(bool pipelined);
   bool read_proxy_header();
   void refuse_proxy_header();
   void await_request();
   void compact_input() noexcept;
   void go_on(HandedConnection& handed);
   void linger();
+  void linger_on();
   void close();
   void become(State state) noexcept;
   void drop_exchange() noexcept;
@@ -82,6 +83,7 @@ class ClientConnection final : private TcpStream::Owner,
   BufferLease input_;             // null while idle
   Exchange* exchange_ = nullptr;  // from the proxy's pool; null but while kBusy or kTunnel
   IpAddress peer_;                // or whom the PROXY header names in its place
+  std::uint64_t linger_until_ms_ = 0;  // of the loop's clock
   State state_ = State::kIdle;
   bool serving_ = false;  // serve() is on the stack
   bool peer_ended_ = false;

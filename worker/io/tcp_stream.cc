@@ -108,6 +108,12 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   return WriteStatus::kFailed;
 }
 
+bool TcpStream::was_reset() const noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0;
+}
+
 void TcpStream::end_writing() noexcept {
   if (!closing_) ::shutdown(fd(), SHUT_WR);
 }

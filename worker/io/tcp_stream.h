@@ -71,6 +71,8 @@ class TcpStream {
     return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(&handle_));
   }
 
+  // Whether the peer's end was a reset: libuv calls it an end too where both are seen at once.
+  bool was_reset() const noexcept;
   // Sends FIN. Precondition: !is_writing().
   void end_writing() noexcept;
   // The peer would find out at its next read or write otherwise: sends RST and closes.

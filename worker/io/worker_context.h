@@ -17,6 +17,7 @@
 #include "shared/memory/segment.h"
 #include "worker/io/access_log.h"
 #include "worker/io/buffer_pool.h"
+#include "worker/io/date_cache.h"
 #include "worker/io/tcp_stream.h"
 #include "worker/io/timer_wheel.h"
 
@@ -79,6 +80,7 @@ struct WorkerContext {
   BufferPool bulk_buffers;
   PendingWritePool pending_writes;
   TimerWheel timers;
+  DateCache date;
   std::unique_ptr<AccessLog> access_log;  // null: off
   bool draining = false;                  // listeners are closed; we end with the last client
   bool hands_over = false;  // meanwhile what can wait goes to another worker, none is told to close

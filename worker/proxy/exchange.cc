@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdlib>
 
-#include "worker/http/local_response.h"
 
 namespace ringmaster {
 namespace {
@@ -52,13 +51,14 @@ void Proxy::on_routes_changed() {
   }
 }
 
-Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer) noexcept
+Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer, bool pipelined) noexcept
     : proxy_(proxy),
       client_(client),
       peer_(peer),
       client_ip_(peer),
       started_ns_(monotonic_ns()),
-      now_ns_(started_ns_) {}
+      now_ns_(started_ns_),
+      pipelined_(pipelined) {}
 
 Exchange::~Exchange() {
   unlink();
@@ -115,6 +115,7 @@ void Exchange::begin() {
   if (verdict.decision == LimitDecision::kRefused) {
     return refuse(RejectReason::kRateLimited, verdict.retry_after_s);
   }
+  if (head_.max_forwards == 0) return answer_as_recipient();
   const std::uint64_t limit = config().server.max_body_bytes;
   if (limit != 0 && head_.framing == BodyFraming::kLength && head_.content_length > limit) {
     return refuse(RejectReason::kBodyTooLarge);
@@ -143,8 +144,10 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     UpstreamConnection* idle = pool.lend_idle(upstream, *this);
     if (idle == nullptr) break;
     upstream_ = UpstreamLease(pool, idle);
-    // What must not be sent twice is not sent on a connection that shows signs of its end.
-    if (head_.is_idempotent || !idle->looks_stale()) {
+    // What must not be sent twice is not sent on a connection that shows signs of its end. Nor is
+    // what is sent in the same turn of the loop in which the connection became idle: something may
+    // have come on it since that nobody asked for, and would pass for the answer.
+    if ((head_.is_idempotent && !pipelined_) || !idle->looks_stale()) {
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
       return send_request();
@@ -171,7 +174,19 @@ void Exchange::on_upstream_connected(int error) {
 // RFC 9110 section 9.2.2: only what is idempotent may be sent again once it may have been acted
 // upon.
 bool Exchange::may_ask_again() const noexcept {
-  return phase_ == Phase::kAwaiting && head_.is_idempotent && replayable_ && !response_begun_;
+  return phase_ == Phase::kAwaiting && (head_.is_idempotent || !request_touched_) && replayable_ &&
+         !response_begun_;
+}
+
+// The body is held back until the backend says 100 (Continue): the client is not late.
+bool Exchange::awaits_continue() const noexcept {
+  return head_.expects_continue && interim_responses_ == 0 && request_bytes_ == 0;
+}
+
+void Exchange::arm_while_awaiting() {
+  const bool for_backend = request_done_ || awaits_continue();
+  client_.timer().arm(
+      ms(for_backend ? config().upstream.response_timeout : config().server.body_timeout));
 }
 
 // This attempt is over without an answer: the next backend of the ring walk, or the client learns
@@ -203,7 +218,7 @@ void Exchange::release_upstream() noexcept {
 void Exchange::rewind_request() noexcept {
   body_at_ = client_.input().begin + head_.size;
   request_bytes_ = 0;
-  request_done_ = request_broken_ = response_begun_ = false;
+  request_done_ = request_touched_ = request_broken_ = response_begun_ = false;
   request_body_.start(head_.framing, head_.content_length, head_.framing);
   response_parser_.reset();
 }
@@ -214,7 +229,8 @@ void Exchange::on_timeout() {
     case Phase::kHead:
       return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
-      if (!request_done_ && !request_broken_ && !upstream_->stream().is_writing()) {
+      if (!request_done_ && !request_broken_ && !awaits_continue() &&
+          !upstream_->stream().is_writing()) {
         return refuse(RejectReason::kBodyTimeout);
       }
       proxy_.context.report(upstream_index_);
@@ -242,26 +258,45 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
     metrics.rejected[static_cast<std::size_t>(reason)].add();
   }
   release_upstream();
-  if (id_.is_empty()) name_request();
   if (client_.stream().is_writing()) {  // behind an interim response
+    if (id_.is_empty()) name_request();
     conclude(RequestOutcome::kCut, reason);
     return finish(Ending::kCut);
   }
-  keep_alive_ = keeps_alive_after_refusal();
-  const bool head_known = phase_ != Phase::kHead;
-  ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
-  const LocalResponse response{
-      .reason = reason,
-      .close = !keep_alive_,
-      .keep_alive_10 = keep_alive_ && head_known && head_.version == HttpVersion::k10,
-      .head_only = head_known && head_.is_head,
-      .retry_after_s = retry_after_s,
-      .request_id = id_.text()};
+  LocalResponse response = own_answer(reason);
+  response.retry_after_s = retry_after_s;
   BufferLease buffer = proxy_.context.buffers.lend();
-  uv_buf_t piece = as_buf({buffer->data(), write_local_response(response, buffer->data())});
-  metrics.client_sent_bytes.add(piece.len);
+  const std::size_t size = write_local_response(response, buffer->data());
+  send_own_answer(reason, std::move(buffer), size);
+}
+
+// Max-Forwards ran out here (RFC 9110 section 7.6.2).
+void Exchange::answer_as_recipient() {
+  constexpr auto kReason = RejectReason::kMaxForwards;
+  proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(kReason)].add();
+  BufferLease buffer = proxy_.context.buffers.lend();
+  const LocalResponse response = own_answer(kReason);
+  const std::size_t size = write_recipient_response(head_, response, buffer->data());
+  send_own_answer(kReason, std::move(buffer), size);
+}
+
+LocalResponse Exchange::own_answer(RejectReason reason) noexcept {
+  if (id_.is_empty()) name_request();
+  keep_alive_ = keeps_alive_after(reason);
+  ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
+  return {.reason = reason,
+          .close = !keep_alive_,
+          .keep_alive_10 = keep_alive_ && head_.version == HttpVersion::k10,
+          .head_only = head_.is_head,  // known once the request line was read
+          .request_id = id_.text(),
+          .date = proxy_.context.date.now()};
+}
+
+void Exchange::send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size) {
+  uv_buf_t piece = as_buf({buffer->data(), size});
+  proxy_.context.metrics.worker.client_sent_bytes.add(size);
   record_.status = describe(reason).status;
-  record_.bytes_out += piece.len;
+  record_.bytes_out += size;
   conclude(RequestOutcome::kRefused, reason);
   BufferLease* holds[] = {&buffer};
   switch (client_.stream().write({&piece, 1}, holds)) {
@@ -275,9 +310,9 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   }
 }
 
-bool Exchange::keeps_alive_after_refusal() const noexcept {
+bool Exchange::keeps_alive_after(RejectReason reason) const noexcept {
   if (phase_ == Phase::kHead || !head_.keep_alive || client_ended_ ||
-      proxy_.context.ends_connections()) {
+      reason == RejectReason::kBodyTimeout || proxy_.context.ends_connections()) {
     return false;
   }
   if (request_done_ || head_.framing == BodyFraming::kNone) return true;
@@ -285,6 +320,11 @@ bool Exchange::keeps_alive_after_refusal() const noexcept {
   // tell.
   return head_.framing == BodyFraming::kLength && !head_.expects_continue &&
          head_.content_length <= kMostDiscardedBytes;
+}
+
+// Nothing can come behind it any more.
+bool Exchange::is_last_request() noexcept {
+  return client_ended_ && body_at_ == client_.input().end;
 }
 
 void Exchange::discard_body() {
@@ -335,15 +375,27 @@ void Exchange::on_client_gone() {
 void Exchange::on_client_end() {
   look_at_clock();
   client_ended_ = true;
-  if (phase_ == Phase::kTunnel) return end_tunnel_side(/*client_side=*/true);
+  if (phase_ == Phase::kTunnel) return pump_request();  // passed on behind what is left
   if (phase_ == Phase::kDiscarding) return finish(Ending::kClose);
-  const bool complete = request_done_ || (phase_ != Phase::kHead && replayable_ &&
-                                          head_.framing == BodyFraming::kNone);
-  if (complete || phase_ == Phase::kFlushing) return;
-  // The rest of the request will never come: neither side may take it for complete.
-  const bool begun = phase_ != Phase::kHead;
+  if (phase_ == Phase::kFlushing || request_done_ ||
+      (phase_ != Phase::kHead && has_whole_request())) {
+    return;
+  }
+  // The rest of the request will never come: the backend may not take it for complete. An answer
+  // that has begun all the same is relayed to its end.
+  if (phase_ == Phase::kRelaying) {
+    request_broken_ = true;
+    return;
+  }
+  const bool answered = client_.stream().is_writing();
   on_client_gone();
-  client_.on_exchange_done(begun ? Ending::kCut : Ending::kClose);
+  client_.on_exchange_done(answered ? Ending::kCut : Ending::kClose);
+}
+
+// Everything that the client sent is in the input, if not on its way already.
+bool Exchange::has_whole_request() noexcept {
+  Buffer& input = client_.input();
+  return request_body_.needs_no_more_than({input.data() + body_at_, input.end - body_at_});
 }
 
 void Exchange::on_client_written(int error) {

@@ -19,6 +19,7 @@
 #include "shared/memory/flight_recorder.h"
 #include "shared/memory/metrics_slab.h"
 #include "worker/http/forwarding.h"
+#include "worker/http/local_response.h"
 #include "worker/http/parser.h"
 #include "worker/http/request_id.h"
 #include "worker/io/handover.h"
@@ -75,7 +76,8 @@ class Exchange final : private UpstreamConnection::User {
     ~Client() = default;
   };
 
-  Exchange(Proxy& proxy, Client& client, const IpAddress& peer) noexcept;
+  // `pipelined`: its first byte had been there before the answer to the request before it.
+  Exchange(Proxy& proxy, Client& client, const IpAddress& peer, bool pipelined) noexcept;
   ~Exchange();
 
   // ---- Called by the client connection; each may end in on_exchange_done() ----
@@ -125,12 +127,19 @@ class Exchange final : private UpstreamConnection::User {
   void use_backend(std::uint32_t upstream, bool pooled);
   void on_upstream_connected(int error) override;
   bool may_ask_again() const noexcept;
+  bool awaits_continue() const noexcept;
+  void arm_while_awaiting();
   void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
   void retry_elsewhere(RetryCause cause);
   void release_upstream() noexcept;
   void rewind_request() noexcept;
   void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
-  bool keeps_alive_after_refusal() const noexcept;
+  void answer_as_recipient();
+  LocalResponse own_answer(RejectReason reason) noexcept;
+  void send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size);
+  bool keeps_alive_after(RejectReason reason) const noexcept;
+  bool is_last_request() noexcept;
+  bool has_whole_request() noexcept;
   void account() noexcept;
   void discard_body();
   void finish(Ending ending);
@@ -209,11 +218,13 @@ class Exchange final : private UpstreamConnection::User {
   Ending ending_ = Ending::kLinger;
   RejectReason failure_ = RejectReason::kNoBackend;  // of the last attempt
   bool linked_ = false;
-  bool request_done_ = false;    // sent to the last byte
-  bool request_broken_ = false;  // the backend takes no more; its answer may still come
-  bool replayable_ = true;       // every byte of the request is still in the client's input
-  bool response_begun_ = false;  // some byte of a response came
-  bool keep_alive_ = false;      // said so to the client
+  const bool pipelined_;
+  bool request_done_ = false;     // sent to the last byte
+  bool request_touched_ = false;  // the kernel took some byte of it for this backend
+  bool request_broken_ = false;   // the backend takes no more; its answer may still come
+  bool replayable_ = true;        // every byte of the request is still in the client's input
+  bool response_begun_ = false;   // some byte of a response came
+  bool keep_alive_ = false;       // said so to the client
   bool client_ended_ = false;
   bool upstream_ended_ = false;  // of a tunnel
   bool accounted_ = false;

@@ -6,11 +6,17 @@ namespace ringmaster {
 
 void Exchange::send_request() {
   char address[INET6_ADDRSTRLEN];
+  std::string default_host;
+  if (head_.authority.empty()) {
+    default_host = proxy_.context.segment.upstream(upstream_index_).address().to_string();
+  }
   const RequestForwarding how{.client_ip = {address, peer_.format(address)},
                               .peer_is_trusted = proxy_.admission.is_trusted(peer_),
                               .keep_upgrade = head_.wants_upgrade,
                               .via_name = proxy_.context.via_name,
-                              .request_id = id_.text()};
+                              .request_id = id_.text(),
+                              .forwarded = config().server.forwarded,
+                              .default_host = default_host};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_request_head(head_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kHeaderTooLarge);
@@ -45,9 +51,7 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   if (phase_ == Phase::kTunnel) {
     client_.timer().arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
   } else if (phase_ == Phase::kAwaiting) {
-    const Duration patience =
-        request_done_ ? config().upstream.response_timeout : config().server.body_timeout;
-    client_.timer().arm(static_cast<std::uint64_t>(patience.count()));
+    arm_while_awaiting();
   }
   if (batch.count == 0) return true;
   if (hold != nullptr) BodyRelay::join_short(batch, **hold);
@@ -57,12 +61,14 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
                                                 {holds, hold != nullptr ? 1u : 0u});
   // A backend that takes no more may have answered already: its answer, or its end, is read first.
   request_broken_ = status == TcpStream::WriteStatus::kFailed;
+  request_touched_ |= !request_broken_;
   return status == TcpStream::WriteStatus::kDone;
 }
 
 // All of the input has gone upstream. Its room is used again, and with that the request can no
 // longer be sent a second time; as long as there is room left, everything is kept.
 void Exchange::reclaim_input() {
+  if (phase_ == Phase::kTunnel && client_ended_) return end_tunnel_side(/*client_side=*/true);
   Buffer& input = client_.input();
   const bool full = input.room().empty();
   if (full || phase_ == Phase::kTunnel) {
@@ -80,7 +86,6 @@ void Exchange::on_upstream_written(int error) {
     request_broken_ = true;
     return;
   }
-  if (phase_ == Phase::kTunnel && client_ended_) return end_tunnel_side(/*client_side=*/true);
   pump_request();
 }
 

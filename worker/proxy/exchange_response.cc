@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "worker/http/connection_options.h"
 #include "worker/proxy/exchange.h"
 
 namespace ringmaster {
@@ -15,6 +16,8 @@ constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no ans
 
 void Exchange::on_upstream_data() {
   look_at_clock();
+  // Not a byte of the request went out: whatever this is, it is no answer to it.
+  if (phase_ == Phase::kAwaiting && !request_touched_) return lose_upstream();
   if (!std::exchange(response_begun_, true)) record_first_byte();
   // An interim response may still be on its way out; all else waits behind it.
   if (client_.stream().is_writing()) return upstream_->stream().stop_reading();
@@ -33,7 +36,9 @@ void Exchange::read_response_head() {
       return upstream_->stream().start_reading();
     }
     if (response_.status == 101) {
-      if (head_.wants_upgrade && response_.wants_upgrade) return begin_tunnel();
+      // The body, if there is one, belongs to the old protocol and comes first.
+      const bool wanted = head_.wants_upgrade && response_.wants_upgrade && request_done_;
+      if (wanted && accepts_offer(response_, head_)) return begin_tunnel();
       return refuse(RejectReason::kBadResponse);
     }
     if (response_.status >= 200) return begin_response();
@@ -84,6 +89,7 @@ bool Exchange::relay_interim() {
   upstream_->input()->consume(size);
   response_parser_.reset();
   response_.status = 0;
+  arm_while_awaiting();
   if (!flushed) upstream_->stream().stop_reading();
   return flushed && !upstream_->input()->is_empty();
 }
@@ -93,15 +99,19 @@ void Exchange::begin_response() {
   if (framing == BodyFraming::kChunked || framing == BodyFraming::kUntilClose) {
     framing = head_.version == HttpVersion::k11 ? BodyFraming::kChunked : BodyFraming::kUntilClose;
   }
+  // 426 (Upgrade Required) is of no use without Upgrade (RFC 9110 section 15.5.22).
+  const bool tells_what_to_upgrade_to =
+      response_.status == 426 && response_.wants_upgrade && head_.version == HttpVersion::k11;
   // An answer before the whole request was read ends the connection (RFC 9112 section 9.3).
-  keep_alive_ = head_.keep_alive && request_done_ && !client_ended_ &&
+  keep_alive_ = head_.keep_alive && request_done_ && !is_last_request() &&
                 !proxy_.context.ends_connections() && framing != BodyFraming::kUntilClose;
   const ResponseForwarding how{.client_version = head_.version,
                                .framing = framing,
                                .keep_alive = keep_alive_,
-                               .keep_upgrade = false,
+                               .keep_upgrade = tells_what_to_upgrade_to,
                                .via_name = proxy_.context.via_name,
-                               .request_id = id_.text()};
+                               .request_id = id_.text(),
+                               .date = proxy_.context.date.now()};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);
@@ -185,11 +195,14 @@ void Exchange::on_upstream_end(int error) {
   look_at_clock();
   if (phase_ == Phase::kAwaiting) return lose_upstream();
   if (phase_ == Phase::kTunnel) {
-    if (error == UV_EOF) return end_tunnel_side(/*client_side=*/false);
+    const bool orderly = error == UV_EOF && !upstream_->stream().was_reset();
+    if (orderly) return end_tunnel_side(/*client_side=*/false);
     release_upstream();
     return finish(Ending::kCut);
   }
-  if (error != UV_EOF || !response_body_.ends_with_connection()) {
+  const bool complete =
+      error == UV_EOF && response_body_.ends_with_connection() && !upstream_->stream().was_reset();
+  if (!complete) {
     proxy_.context.report(upstream_index_);
     return cut(RejectReason::kResponseCut);
   }

@@ -104,7 +104,6 @@ void Exchange::enter_tunnel() {
 // Passes one side's end on to the other, behind what is still pending. Both ended: over.
 void Exchange::end_tunnel_side(bool client_side) {
   if (client_side) {
-    if (upstream_->stream().is_writing()) return;  // comes back when it is written
     request_done_ = true;
     upstream_->stream().end_writing();
   } else {

@@ -56,6 +56,16 @@ void BodyRelay::gather(std::string_view prefix, std::string_view input, Batch& b
   if (done) batch.pieces[batch.count++] = as_buf(kChunkEnd);
 }
 
+bool BodyRelay::needs_no_more_than(std::string_view input) const noexcept {
+  BodyDecoder decoder = decoder_;
+  for (;;) {
+    const auto piece = decoder.next(input);
+    if (piece.status != BodyDecoder::Status::kMore) return true;
+    input.remove_prefix(piece.consumed);
+    if (input.empty()) return decoder.is_done();
+  }
+}
+
 std::size_t BodyRelay::Batch::bytes() const noexcept {
   std::size_t sum = 0;
   for (std::size_t i = 0; i < count; ++i) sum += pieces[i].len;

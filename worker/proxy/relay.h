@@ -36,6 +36,8 @@ class BodyRelay {
   static void join_short(Batch& batch, Buffer& head) noexcept;
 
   bool is_done() const noexcept { return decoder_.is_done(); }
+  // Is `input` all that is left of the body, or broken so that more would not help?
+  bool needs_no_more_than(std::string_view input) const noexcept;
   // At the sender's end of file: true if the body was complete with it (RFC 9112 section 8).
   bool ends_with_connection() const noexcept { return in_ == BodyFraming::kUntilClose; }
   // Worth a bigger buffer: what is left will not fit the usual one.
