@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdlib>
 
-
 namespace ringmaster {
 namespace {
 
