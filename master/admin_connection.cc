@@ -6,6 +6,8 @@
 #include <exception>
 #include <utility>
 
+#include "shared/base/clock.h"
+#include "shared/base/line_limit.h"
 #include "shared/base/log.h"
 
 namespace ringmaster {
@@ -100,7 +102,11 @@ AdminResponse AdminConnection::respond() {
   try {
     return route->second(request);
   } catch (const std::exception& e) {
-    log::error("admin: {} failed: {}", route->first, e.what());
+    static log::LineLimit lines(5, 60'000);  // who asks may ask often
+    if (lines.admits(monotonic_ms())) {
+      log::error("admin: {} failed: {}; please report this{}", route->first, e.what(),
+                 lines.note());
+    }
     return {.status = 500, .body = "the report failed; see the log\n"};
   }
 }

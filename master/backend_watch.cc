@@ -15,6 +15,10 @@ constexpr Duration kMinGap{10};  // between two probes of one backend, whatever 
 constexpr Duration kVerificationGap{
     20};  // between two that verify reports: a storm of reports costs no more
 
+// How often the share of a backend that starts slowly grows, at most.
+constexpr Duration kLeastRampStep{100};
+constexpr int kRampSteps = 100;
+
 // An earlier image of the master, or one that crashed, may have known the backend already.
 std::int64_t inherited_since(const UpstreamState& shared) noexcept {
   return shared.changed_at_ms() != 0 ? shared.changed_at_ms() : wall_clock_ms();
@@ -52,6 +56,8 @@ BackendWatch::BackendWatch(uv_loop_t* loop, const Subject& subject, std::minstd_
       has_verdict_(machine_.is_probed()) {}
 
 void BackendWatch::start(Duration delay) {
+  if (subject_.shared.ramp_began_ms() != 0) go_on_with_ramp();
+  if (has_verdict_) show();  // as this config has it, which need not be as the one before
   if (!address_.is_empty()) return probe_after(delay);
   // No address, no use: said before the first answer, without calling it a change.
   subject_.shared.set_health(
@@ -77,6 +83,7 @@ void BackendWatch::on_unresolved(const std::string& why) {
   has_verdict_ = true;
   const HealthState before = machine_.state();
   const bool changed = machine_.on_unresolved(wall_clock_ms());
+  end_ramp();
   publish(changed, last_result_);
   if (changed) log_change(before);
   owner_.on_watch_news(*this, changed);
@@ -141,8 +148,11 @@ void BackendWatch::on_probe_done(const ProbeResult& result) {
   const HealthState before = machine_.state();
   const bool verified = std::exchange(verifies_, false);
   bool changed = machine_.on_probe(result.cause, verified, wall_clock_ms());
+  if (machine_.state() == HealthState::kDown) end_ramp();
+  if (machine_.state() == HealthState::kUp && before == HealthState::kDown) begin_ramp();
   publish(changed, last_result_);
   if (changed) log_change(before);
+  log_what_was_left_out();
   if (std::exchange(reported_again_, false) && machine_.on_report(wall_clock_ms())) {
     publish(true, "reported by a worker");
     changed = before != machine_.state();
@@ -185,7 +195,7 @@ void BackendWatch::schedule_next(bool had_verdict) {
 }
 
 void BackendWatch::publish(bool changed, const std::string& what) {
-  subject_.shared.set_health(effective_state(), machine_.cause());
+  show();
   if (!changed) return;
   const std::string grounds = machine_.grounds();
   reason_ = grounds.empty() ? what : fmt::format("{}, {}", what, grounds);
@@ -196,22 +206,37 @@ void BackendWatch::publish(bool changed, const std::string& what) {
 }
 
 // A suspicion, and its end, change nothing for anyone: no news at the usual level.
-void BackendWatch::log_change(HealthState before) const {
+void BackendWatch::log_change(HealthState before) {
   const std::string& name = subject_.backend.name;
-  if (machine_.state() == HealthState::kDown) {
-    log::warning("{} down: {}", name, reason_);
-  } else if (machine_.state() == HealthState::kUp && before != HealthState::kSuspect) {
-    log::info("{} up: {}", name, reason_);
-  } else {
-    log::debug("{} {}: {}", name, kHealthStateLabels[static_cast<std::size_t>(machine_.state())],
-               reason_);
+  const bool is_down = machine_.state() == HealthState::kDown;
+  const bool is_up = machine_.state() == HealthState::kUp && before != HealthState::kSuspect;
+  if (!is_down && !is_up) {
+    return log::debug("{} {}: {}", name,
+                      kHealthStateLabels[static_cast<std::size_t>(machine_.state())], reason_);
   }
+  if (!lines_.admits(monotonic_ms())) return;
+  if (is_down) return log::warning("{} down: {}{}", name, reason_, lines_.note());
+  const auto ramp_ms = is_ramping() ? subject_.config.slow_start.count() : 0;
+  log::info("{} up: {}{}{}", name, reason_,
+            ramp_ms != 0 ? fmt::format("; it gets its keys back over {} ms", ramp_ms) : "",
+            lines_.note());
+}
+
+// The last word on a backend must be the true one, though it may come late.
+void BackendWatch::log_what_was_left_out() {
+  const std::uint64_t now = monotonic_ms();
+  if (!lines_.owes(now) || !lines_.admits(now)) return;
+  log::warning("{} has changed often; it is {} now: {}{}", subject_.backend.name,
+               kHealthStateLabels[static_cast<std::size_t>(machine_.state())], reason_,
+               lines_.note());
 }
 
 void BackendWatch::set_drained(bool drained) {
   if (drained == subject_.shared.is_drained()) return;
   subject_.shared.set_drained(drained);
-  subject_.shared.set_health(effective_state(), machine_.cause());
+  if (!drained && answers()) begin_ramp();
+  if (drained) end_ramp();
+  show();
   log::info(
       "{} {}", subject_.backend.name,
       drained ? "drained by an operator: it gets no new requests" : "put back by an operator");
@@ -226,8 +251,70 @@ bool BackendWatch::is_up() const noexcept {
   return answers() && !subject_.shared.is_drained();
 }
 
+void BackendWatch::ignore_health(bool ignored) {
+  if (std::exchange(health_ignored_, ignored) == ignored) return;
+  if (has_verdict_) show();
+}
+
+void BackendWatch::show() noexcept {
+  const HealthState state = effective_state();
+  const bool is_finishing =
+      state == HealthState::kDraining && machine_.state() != HealthState::kDown;
+  subject_.shared.set_health(state, is_finishing ? HealthCause::kNone : machine_.cause(), keys());
+}
+
 HealthState BackendWatch::effective_state() const noexcept {
-  return subject_.shared.is_drained() ? HealthState::kDraining : machine_.state();
+  if (subject_.shared.is_drained()) return HealthState::kDraining;
+  const HealthState state = machine_.state();
+  return state == HealthState::kUp && is_ramping() ? HealthState::kSlowStart : state;
+}
+
+KeyShare BackendWatch::keys() const noexcept {
+  if (subject_.shared.is_drained() || subject_.shared.address().is_empty()) return kNoKeys;
+  if (machine_.state() == HealthState::kDown) return health_ignored_ ? kAllKeys : kNoKeys;
+  if (!is_ramping()) return kAllKeys;
+  const auto passed = monotonic_ms() - subject_.shared.ramp_began_ms();
+  const auto due = static_cast<std::uint64_t>(ramp_step().count()) + passed;
+  const auto whole = static_cast<std::uint64_t>(subject_.config.slow_start.count());
+  return static_cast<KeyShare>(
+      std::clamp<std::uint64_t>(due * kAllKeys / whole, 1, std::uint64_t{kAllKeys}));
+}
+
+Duration BackendWatch::ramp_step() const noexcept {
+  return std::max(subject_.config.slow_start / kRampSteps, kLeastRampStep);
+}
+
+void BackendWatch::begin_ramp() {
+  if (subject_.config.slow_start == Duration(0)) return;
+  subject_.shared.set_ramp_began_ms(monotonic_ms());
+  go_on_with_ramp();
+}
+
+// Also one that an earlier image of the master began.
+void BackendWatch::go_on_with_ramp() {
+  const auto whole = static_cast<std::uint64_t>(subject_.config.slow_start.count());
+  if (!answers() || monotonic_ms() - subject_.shared.ramp_began_ms() >= whole) return end_ramp();
+  const auto step = [](uv_timer_t* timer) noexcept {
+    if (auto* self = owner_of<BackendWatch>(timer)) self->on_ramp_step();
+  };
+  const auto step_ms = static_cast<std::uint64_t>(ramp_step().count());
+  ramp_timer_ = open_handle<uv_timer_t>(this, uv_timer_init, loop_);
+  uv_timer_start(ramp_timer_.get(), step, step_ms, step_ms);
+}
+
+void BackendWatch::on_ramp_step() {
+  const auto whole = static_cast<std::uint64_t>(subject_.config.slow_start.count());
+  if (monotonic_ms() - subject_.shared.ramp_began_ms() >= whole) {
+    end_ramp();
+    log::debug("{} gets all of its keys again", subject_.backend.name);
+  }
+  show();
+  owner_.on_watch_news(*this, true);
+}
+
+void BackendWatch::end_ramp() noexcept {
+  subject_.shared.set_ramp_began_ms(0);
+  ramp_timer_.reset();
 }
 
 BackendHealth BackendWatch::health() const {

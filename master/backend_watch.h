@@ -15,6 +15,7 @@
 #include "master/backend_health.h"
 #include "master/health_probe.h"
 #include "master/health_state_machine.h"
+#include "shared/base/line_limit.h"
 #include "shared/base/uv_handle.h"
 #include "shared/config.h"
 #include "shared/memory/master_slab.h"
@@ -62,6 +63,8 @@ class BackendWatch final : private HealthProbe::Owner {
   void look_at(const SocketAddress& address) { address_ = address; }
   // An operator takes the backend out of use (`ctl drain`), or puts it back.
   void set_drained(bool drained);
+  // Whether it is used although it is down, for nearly all are (health.panic_threshold).
+  void ignore_health(bool ignored);
   // Publishes an address, without a probe.
   void move_to(const SocketAddress& address);
 
@@ -69,6 +72,7 @@ class BackendWatch final : private HealthProbe::Owner {
   std::uint32_t upstream() const noexcept { return subject_.upstream; }
   bool has_verdict() const noexcept { return has_verdict_; }
   bool is_up() const noexcept;  // answers its probes, and no operator has drained it
+  bool is_drained() const noexcept { return subject_.shared.is_drained(); }
   BackendHealth health() const;
 
  private:
@@ -81,9 +85,20 @@ class BackendWatch final : private HealthProbe::Owner {
   bool is_tried_elsewhere(const ProbeResult& result);
   void schedule_next(bool had_verdict);
   void publish(bool changed, const std::string& what);
-  void log_change(HealthState before) const;
+  void show() noexcept;  // the health word, as things stand
+  void log_change(HealthState before);
+  void log_what_was_left_out();
   bool answers() const noexcept;
   HealthState effective_state() const noexcept;
+  KeyShare keys() const noexcept;
+
+  // Slow start: the share of keys grows, from the moment that the backend is back.
+  void begin_ramp();
+  void go_on_with_ramp();
+  void on_ramp_step();
+  void end_ramp() noexcept;
+  bool is_ramping() const noexcept { return ramp_timer_ != nullptr; }
+  Duration ramp_step() const noexcept;
 
   // Borrowed.
   const Subject subject_;
@@ -95,10 +110,12 @@ class BackendWatch final : private HealthProbe::Owner {
   // Owned.
   HealthStateMachine machine_;
   OwnedHandle<uv_timer_t> timer_;       // towards the next probe
+  OwnedHandle<uv_timer_t> ramp_timer_;  // only while the share of keys grows
   std::unique_ptr<HealthProbe> probe_;  // under way, or the last one
   SocketAddress address_;               // probed
   std::string reason_;                  // of the latest change
   std::string last_result_;             // of the latest probe
+  log::LineLimit lines_{10, 60'000};    // of changes: a backend that flaps fills no log
   double last_duration_ms_ = 0;
   std::uint64_t probe_began_ns_ = 0;
   std::uint64_t verification_began_ns_ = 0;
@@ -106,6 +123,7 @@ class BackendWatch final : private HealthProbe::Owner {
   bool verifies_ = false;            // the probe under way, or the next, answers a report
   bool reported_again_ = false;      // while such a probe was under way
   bool has_verdict_ = false;
+  bool health_ignored_ = false;
   bool short_of_means_ = false;  // and so logged
 };
 

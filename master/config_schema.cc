@@ -266,26 +266,6 @@ void check_admin_address(ConfigReader& document, const Config& config) {
                                wanted.to_string(), is_default ? " (the default)" : ""));
 }
 
-// Keys that are part of the interface before what they ask for exists. A feature that arrives
-// deletes its line.
-void reject_what_is_not_supported_yet(ConfigReader& document, const Config& config) {
-  const struct {
-    bool is_set;
-    std::string_view table, key, supported;
-  } kRows[] = {
-      {config.hash.balance_factor != 0.0, "hash", "balance_factor", "0.0"},
-      {config.health.panic_threshold != 0.0, "health", "panic_threshold", "0.0"},
-      {config.health.slow_start != Duration(0), "health", "slow_start", "\"0s\""},
-      {config.upstream.retry_budget != 0.2, "upstream", "retry_budget", "0.2"},
-  };
-  for (const auto& row : kRows) {
-    if (!row.is_set) continue;
-    document.problem(document.position_of(row.table, row.key),
-                     fmt::format("{}.{}", row.table, row.key),
-                     fmt::format("not supported yet, remove it or set it to {}", row.supported));
-  }
-}
-
 }  // namespace
 
 void read_schema(ConfigReader& document, Config& config) {
@@ -302,7 +282,6 @@ void read_schema(ConfigReader& document, Config& config) {
   check_admin_address(document, config);
   check_backends(document, backends, config.backends);
   if (!backends.empty()) check_ring_size(document, backends.front(), config);
-  reject_what_is_not_supported_yet(document, config);
   document.report_unknown_keys();
 }
 

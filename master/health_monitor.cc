@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "shared/base/log.h"
+
 namespace ringmaster {
 namespace {
 
@@ -48,6 +50,7 @@ bool HealthMonitor::set_drained(std::string_view name, bool drained) {
 
 void HealthMonitor::start() {
   started_ = true;
+  reconsider_panic();
   for (std::size_t i = 0; i < watches_.size(); ++i) {
     find_address(i);
     const std::size_t delay_ms = i * kFirstRoundMs / std::max(watches_.size(), kFirstRoundMs);
@@ -82,10 +85,50 @@ std::size_t HealthMonitor::up_count() const noexcept {
 }
 
 void HealthMonitor::on_watch_news(BackendWatch& watch, bool state_changed) {
+  const bool is_first = watch.has_verdict() && awaited_verdicts_[watch.index()];
+  if (is_first) {
+    awaited_verdicts_[watch.index()] = false;
+    --awaited_;
+  }
+  if (state_changed || is_first) reconsider_panic();
   if (state_changed) observer_.on_health_changed(watch.upstream());
-  if (!watch.has_verdict() || !awaited_verdicts_[watch.index()]) return;
-  awaited_verdicts_[watch.index()] = false;
-  if (--awaited_ == 0) observer_.on_first_round_done();
+  if (is_first && awaited_ == 0) observer_.on_first_round_done();
+}
+
+// Backups come first: as long as one of them is up, nobody needs those that are down. Whom an
+// operator has drained is neither up nor down.
+bool HealthMonitor::must_panic() const noexcept {
+  std::size_t up = 0;
+  std::size_t all = 0;
+  bool backup_is_up = false;
+  for (const auto& watch : watches_) {
+    if (config_.backends[watch->index()].backup) {
+      backup_is_up |= watch->is_up();
+    } else if (!watch->is_drained()) {
+      ++all;
+      up += watch->is_up() ? 1 : 0;
+    }
+  }
+  if (all == 0 || (up == 0 && backup_is_up)) return false;
+  return static_cast<double>(up) < config_.health.panic_threshold * static_cast<double>(all);
+}
+
+void HealthMonitor::reconsider_panic() {
+  if (config_.health.panic_threshold == 0 || awaited_ != 0 || must_panic() == panicking_) return;
+  panicking_ = !panicking_;
+  for (const auto& watch : watches_) {
+    if (!config_.backends[watch->index()].backup) watch->ignore_health(panicking_);
+  }
+  if (panicking_) {
+    log::warning(
+        "only {} of {} backends are up, less than health.panic_threshold = {}: health is ignored "
+        "and "
+        "all of them get requests; see why the probes fail with `ringmaster ctl status`",
+        up_count(), watches_.size(), config_.health.panic_threshold);
+  } else {
+    log::info("{} of {} backends are up: health counts again", up_count(), watches_.size());
+  }
+  observer_.on_health_changed(watches_.front()->upstream());
 }
 
 std::size_t HealthMonitor::try_another_address(BackendWatch& watch) {

@@ -53,9 +53,13 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   BackendHealth snapshot(std::size_t backend) const { return watches_[backend]->health(); }
   bool first_round_done() const noexcept { return started_ && awaited_ == 0; }
   std::size_t up_count() const noexcept;  // backends up or suspect
+  // So few backends are up that all are used (health.panic_threshold).
+  bool is_panicking() const noexcept { return panicking_; }
 
  private:
   void find_address(std::size_t backend);
+  bool must_panic() const noexcept;
+  void reconsider_panic();
   void on_watch_news(BackendWatch& watch, bool state_changed) override;
   std::size_t try_another_address(BackendWatch& watch) override;
   void on_resolved(std::size_t backend, const SocketAddress& address) override;
@@ -73,6 +77,7 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   std::vector<bool> awaited_verdicts_;
   std::size_t awaited_ = 0;  // backends without a first verdict
   bool started_ = false;
+  bool panicking_ = false;
 };
 
 }  // namespace ringmaster

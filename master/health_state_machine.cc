@@ -5,12 +5,13 @@
 namespace ringmaster {
 namespace {
 
-// Draining and slow start are the operator's and the ramp's business; underneath, the backend is
-// unknown.
+// Draining is the operator's business; underneath, the backend is unknown. One that starts slowly
+// is up.
 HealthState initial_state(HealthState inherited) noexcept {
   switch (inherited) {
     case HealthState::kUp:
     case HealthState::kSuspect:
+    case HealthState::kSlowStart:
       return HealthState::kUp;
     case HealthState::kDown:
       return HealthState::kDown;

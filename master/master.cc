@@ -132,10 +132,13 @@ void Master::watch_signals() {
   ::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) {
     auto handle = open_handle<uv_signal_t>(this, uv_signal_init, loop_.get());
-    // SIGCHLD only has to end the wait: the loop reaps anyway.
     const auto on_signal = [](uv_signal_t* signal, int which) noexcept {
       auto* self = owner_of<Master>(signal);
-      if (self == nullptr || which == SIGCHLD) return;
+      if (self == nullptr) return;
+      if (which == SIGCHLD) {
+        self->child_ended_ = true;
+        return;
+      }
       if (which == SIGHUP) {
         ++self->reload_requests_;
         return;
@@ -170,7 +173,7 @@ Master::Outcome Master::run() {
     }
     uv_run(loop_.get(), UV_RUN_ONCE);
     act_on_notes();
-    supervisor_.reap();
+    if (std::exchange(child_ended_, false)) supervisor_.reap();
     if (!is_stopping()) {
       reload_step();
       continue;
@@ -196,6 +199,7 @@ void Master::act_on_notes() {
   if (now - last_look_ms_ >= WorkerProcess::kLookEveryMs) {
     last_look_ms_ = now;
     supervisor_.look_after();
+    child_ended_ = true;  // if a signal should be lost, its news is late and no more
     report_status();
   }
   if (phase_ == Phase::kStarting) become_ready();

@@ -151,6 +151,7 @@ class Master final : private HealthMonitor::Observer {
   std::uint64_t last_look_ms_ = 0;
   bool health_changed_ = false;
   bool reported_ = false;
+  bool child_ended_ = true;  // maybe while there was no handler yet
   bool goes_back_ = false;  // this image keeps the generation that serves
 };
 

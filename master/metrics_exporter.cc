@@ -105,6 +105,10 @@ void add_outcomes(MetricFamilies& families, const Rows& rows, const WorkerTotals
       retries.add({{"backend", row.name}, {"cause", kRetryCauseLabels[i]}}, row.totals.retries[i]);
     }
   }
+  families
+      .counter("ringmaster_retries_refused_total",
+               "Retries that upstream.retry_budget did not allow: their requests failed.")
+      .add({}, workers.retries_refused);
 }
 
 void add_states(MetricFamilies& families, const Rows& rows) {
@@ -129,8 +133,12 @@ void add_states(MetricFamilies& families, const Rows& rows) {
   }
 }
 
-void add_health(MetricFamilies& families, const Rows& rows) {
+void add_health(MetricFamilies& families, const ReportSource& source, const Rows& rows) {
   add_states(families, rows);
+  families
+      .gauge("ringmaster_panic_mode",
+             "1 while so few backends are up that health is ignored (health.panic_threshold).")
+      .add({}, source.health.is_panicking() ? 1.0 : 0.0);
   // Index 0 is no cause: for a probe a success, for an ejection impossible.
   auto ejections = families.counter("ringmaster_ejections_total",
                                     "Times a backend was taken out of use, by cause.");
@@ -259,7 +267,7 @@ std::string render_metrics(const ReportSource& source) {
   MetricFamilies families;
   add_requests(families, rows, workers);
   add_outcomes(families, rows, workers);
-  add_health(families, rows);
+  add_health(families, source, rows);
   add_upstream(families, rows);
   add_clients(families, source, workers);
   add_workers(families, source);

@@ -122,6 +122,7 @@ std::string render_status(const ReportSource& source) {
                        {"generation", source.generation},
                        {"ready", source.ready},
                        {"stopping", source.stopping},
+                       {"panic", source.health.is_panicking()},
                        {"uptime_seconds", uptime_seconds(source)},
                        {"backends", std::move(backends)},
                        {"workers", workers(source)},

@@ -189,11 +189,14 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   const std::uint64_t wait =
       young < 2 ? 0 : std::min(kFirstBackOffMs << std::min(young - 2, 16u), kLongestBackOffMs);
   not_before_ms_[index] = now + wait;
-  log::error("worker {} (pid {}) {}{}, {} requests in flight on it are lost{}", index, worker.pid(),
-             describe_end(status), worker.was_killed_as_hung() ? " because it hung" : "", held,
+  if (!death_lines_.admits(now)) return;
+  log::error("worker {} (pid {}) {}{}, {} requests in flight on it are lost{}{}", index,
+             worker.pid(), describe_end(status),
+             worker.was_killed_as_hung() ? " because it hung" : "", held,
              !is_replaced ? ""
              : wait == 0  ? "; replacing it now"
-                          : fmt::format("; replacing it in {} ms", wait));
+                          : fmt::format("; replacing it in {} ms", wait),
+             death_lines_.note());
 }
 
 std::uint64_t Supervisor::requests_held_by(std::uint32_t slot) const noexcept {

@@ -15,6 +15,7 @@
 #include "master/listeners.h"
 #include "master/orphans.h"
 #include "master/worker_process.h"
+#include "shared/base/line_limit.h"
 #include "shared/config.h"
 #include "shared/handover_channel.h"
 #include "shared/memory/segment.h"
@@ -81,6 +82,7 @@ class Supervisor {
   Orphans orphans_;
   std::array<std::uint32_t, kMaxWorkerSlots> young_deaths_{};  // in a row, by slot
   std::array<std::uint64_t, kMaxWorkerSlots> not_before_ms_{};
+  log::LineLimit death_lines_{20, 10'000};  // a request that kills its worker may come again
   std::uint64_t cut_requests_ = 0;
   bool draining_ = false;
 };

@@ -51,6 +51,7 @@ WorkerTotals sum_workers(const Segment& segment) noexcept {
     sums.rate_limited += metrics.rate_limited.get();
     sums.rate_limit_overflow += metrics.rate_limit_overflow.get();
     sums.access_log_dropped += metrics.access_log_dropped.get();
+    sums.retries_refused += metrics.retries_refused.get();
     add_all(sums.rejected, metrics.rejected);
   }
   return sums;

@@ -47,6 +47,7 @@ struct WorkerTotals {
   std::uint64_t rate_limited = 0;
   std::uint64_t rate_limit_overflow = 0;
   std::uint64_t access_log_dropped = 0;
+  std::uint64_t retries_refused = 0;
   std::array<std::uint64_t, kRejectReasonCount> rejected{};
 };
 

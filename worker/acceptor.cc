@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+
+#include "shared/base/log.h"
 
 namespace ringmaster {
 namespace {
@@ -61,6 +64,13 @@ void Acceptor::watch() {
 // The others are asked to take it; true: this worker looks away.
 bool Acceptor::must_look_away() {
   if (is_full()) {
+    if (full_lines_.admits(uv_now(context_.loop))) {
+      log::warning(
+          "at the limit of {} connections: new ones wait; raise server.max_connections and the "
+          "limit "
+          "on open files (LimitNOFILE), or server.workers{}",
+          limit_, full_lines_.note());
+    }
     look_away(kLookAwayMs * 5);
     return true;
   }
@@ -100,7 +110,16 @@ int Acceptor::accept_batch(int listener, int most) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       const bool exhausted =
           errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-      if (exhausted) look_away(kNoDescriptorsMs);
+      if (exhausted) {
+        const char* why = std::strerror(errno);
+        if (short_lines_.admits(uv_now(context_.loop))) {
+          log::error(
+              "cannot accept connections: {}; raise the limit on open files (LimitNOFILE), or "
+              "lower server.max_connections{}",
+              why, short_lines_.note());
+        }
+        look_away(kNoDescriptorsMs);
+      }
       return i;
     }
     looked_away_ = 0;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/base/line_limit.h"
 #include "shared/base/unique_fd.h"
 #include "shared/base/uv_handle.h"
 #include "worker/client/client_connections.h"
@@ -51,6 +52,9 @@ class Acceptor {
   std::uint32_t limit_;
   int batch_ = 1;
   std::uint32_t looked_away_ = 0;  // times in a row
+  // Clients can bring it to either as often as they like.
+  log::LineLimit full_lines_{1, 60'000};
+  log::LineLimit short_lines_{1, 60'000};
 };
 
 }  // namespace ringmaster

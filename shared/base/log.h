@@ -1,5 +1,5 @@
-// The log of master and workers: one line an event on stderr (the journal), through spdlog.
-// Each process logs under its own name; nothing on the request path logs.
+// The log of master and workers: one line an event on stderr (the journal), through spdlog. Nothing
+// on the request path logs, and what others can cause at will goes through a LineLimit.
 #pragma once
 
 #include <spdlog/fmt/fmt.h>
@@ -15,7 +15,7 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 // Sets up this process's logger. `who` is "master" or "worker 3".
 void start(std::string_view who, Level threshold);
 bool is_enabled(Level level) noexcept;
-void write(Level level, std::string_view line) noexcept;
+void write(Level level, std::string_view line) noexcept;  // control characters are escaped
 
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

@@ -54,6 +54,8 @@ enum class TrailStep : std::uint8_t {
   kWasDown,
   kWasDraining,
   kWasFull,
+  kWasOverBound,   // hash.balance_factor
+  kStartedSlowly,  // health.slow_start, and this key's turn had not come
   // Asked in vain, in the order of RetryCause:
   kConnectFailed,
   kConnectTimeout,
@@ -61,14 +63,16 @@ enum class TrailStep : std::uint8_t {
   kUpstreamClosed,
   kEjected,
 };
-inline constexpr std::array<std::string_view, 8> kTrailStepLabels{"down",
-                                                                  "draining",
-                                                                  "full",
-                                                                  "connect_failed",
-                                                                  "connect_timeout",
-                                                                  "stale_connection",
-                                                                  "upstream_closed",
-                                                                  "ejected"};
+inline constexpr std::array<std::string_view, 10> kTrailStepLabels{"down",
+                                                                   "draining",
+                                                                   "full",
+                                                                   "over_bound",
+                                                                   "slow_start",
+                                                                   "connect_failed",
+                                                                   "connect_timeout",
+                                                                   "stale_connection",
+                                                                   "upstream_closed",
+                                                                   "ejected"};
 
 // The hash key that placed a request; a header or cookie that is missing makes it kClientIp.
 enum class RecordedKey : std::uint8_t { kUri, kPath, kClientIp, kHeader, kCookie };

@@ -117,6 +117,9 @@ struct alignas(kCacheLine) WorkerMetrics {
   Counter rate_limited;
   Counter rate_limit_overflow;
   Counter access_log_dropped;  // lines
+  Gauge requests_in_flight;  // at backends in use: what the two shares of the config are shares of
+  Gauge retries_in_flight;   // of these, those that upstream.retry_budget counts
+  Counter retries_refused;   // for want of budget
   std::array<Counter, kRejectReasonCount> rejected;
 };
 
@@ -129,6 +132,8 @@ struct MetricsSlab {
     worker.clients_idle.set(0);
     worker.clients_active.set(0);
     worker.clients_tunnel.set(0);
+    worker.requests_in_flight.set(0);
+    worker.retries_in_flight.set(0);
     for (std::uint32_t i = 0; i < upstream_count; ++i) {
       upstreams[i].in_flight.set(0);
       upstreams[i].connections_idle.set(0);

@@ -22,7 +22,7 @@ namespace bip = boost::interprocess;
 
 constexpr std::uint64_t kMagic = 0x524d'5345'474d'4e54;  // "RMSEGMNT"
 // Raised when the meaning of some bytes changes and their size does not.
-constexpr std::uint64_t kLayoutVersion = 2;
+constexpr std::uint64_t kLayoutVersion = 3;
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
   return (bytes + to - 1) / to * to;
@@ -296,13 +296,29 @@ void Segment::use_slot(std::uint32_t index) const noexcept {
   if (index >= slots_used()) generations().slots_used.store(index + 1, std::memory_order_relaxed);
 }
 
-std::uint64_t Segment::in_flight(std::uint32_t upstream) const noexcept {
-  std::uint64_t sum = 0;
+// The slabs lie one after the other: found once, then walked.
+template <class Count>
+std::uint64_t Segment::sum_over_slots(Count&& count) const noexcept {
+  const MetricsSlab* const slabs = &metrics(0);
   const std::uint32_t slots = slots_used();
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    sum += metrics(i).upstreams[upstream].in_flight.get();
-  }
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < slots; ++i) sum += count(slabs[i]);
   return sum;
+}
+
+std::uint64_t Segment::in_flight(std::uint32_t upstream) const noexcept {
+  return sum_over_slots(
+      [upstream](const MetricsSlab& slab) { return slab.upstreams[upstream].in_flight.get(); });
+}
+
+std::uint64_t Segment::requests_in_flight() const noexcept {
+  return sum_over_slots(
+      [](const MetricsSlab& slab) { return slab.worker.requests_in_flight.get(); });
+}
+
+std::uint64_t Segment::retries_in_flight() const noexcept {
+  return sum_over_slots(
+      [](const MetricsSlab& slab) { return slab.worker.retries_in_flight.get(); });
 }
 
 }  // namespace ringmaster

@@ -105,14 +105,18 @@ class Segment {
 
   TokenBucketTable buckets(std::uint32_t entries) const noexcept;
 
-  // Requests in flight at a backend, of all workers. Walks the slots in use.
-  std::uint64_t in_flight(std::uint32_t upstream) const noexcept;
+  // Sums over all workers: they walk the slots in use.
+  std::uint64_t in_flight(std::uint32_t upstream) const noexcept;  // requests at one backend
+  std::uint64_t requests_in_flight() const noexcept;               // at all backends in use
+  std::uint64_t retries_in_flight() const noexcept;  // those that upstream.retry_budget counts
 
  private:
   Segment(UniqueFd memfd, boost::interprocess::mapped_region region) noexcept
       : memfd_(std::move(memfd)), region_(std::move(region)) {}
   template <class T>
   T& at(std::size_t offset) const noexcept;
+  template <class Count>
+  std::uint64_t sum_over_slots(Count&& count) const noexcept;
   bool has_workers(std::uint32_t generation) const noexcept;
   std::size_t routing_area(std::uint32_t generation) const noexcept;
   Result<std::uint32_t> recycle_upstream(std::string_view name) const;

@@ -22,6 +22,12 @@ enum class HealthState : std::uint8_t { kUnknown, kUp, kSuspect, kDown, kDrainin
 inline constexpr std::array<std::string_view, 6> kHealthStateLabels{
     "unknown", "up", "suspect", "down", "draining", "slow_start"};
 
+// How much of its traffic a backend gets, in 1/kAllKeys: a key is admitted or not by its own hash,
+// so that under a growing share each key comes back once.
+using KeyShare = std::uint32_t;
+inline constexpr KeyShare kNoKeys = 0;
+inline constexpr KeyShare kAllKeys = 0xffff;
+
 // Why the state is what it is.
 enum class HealthCause : std::uint8_t { kNone, kConnect, kTimeout, kStatus, kProtocol, kResolve };
 inline constexpr std::array<std::string_view, 6> kHealthCauseLabels{
@@ -34,7 +40,8 @@ class alignas(kCacheLine) UpstreamState {
   void claim(std::string_view name) noexcept {
     std::memset(name_, 0, sizeof name_);
     std::memcpy(name_, name.data(), name.size());
-    health_.store(0, std::memory_order_relaxed);
+    health_.store(kAllKeys << kShareBit, std::memory_order_relaxed);
+    ramp_began_ms_.store(0, std::memory_order_relaxed);
     drained_.store(0, std::memory_order_relaxed);
     retired_at_ms_.store(0, std::memory_order_relaxed);
     changed_at_ms_.store(0, std::memory_order_relaxed);
@@ -53,10 +60,19 @@ class alignas(kCacheLine) UpstreamState {
   void set_retired_at_ms(std::uint64_t when) noexcept {
     retired_at_ms_.store(when, std::memory_order_relaxed);
   }
-  void set_health(HealthState state, HealthCause cause) noexcept {
-    // release: pairs with the acquire in health(); who sees a backend up sees its address too.
-    health_.store(static_cast<std::uint32_t>(state) | static_cast<std::uint32_t>(cause) << 8,
+  void set_health(HealthState state, HealthCause cause, KeyShare keys) noexcept {
+    // release: pairs with the acquire in keys(); who sees a backend up sees its address too.
+    health_.store(static_cast<std::uint32_t>(state) |
+                      static_cast<std::uint32_t>(cause) << kCauseBit | keys << kShareBit,
                   std::memory_order_release);
+  }
+  void set_health(HealthState state, HealthCause cause) noexcept {
+    const bool out = state == HealthState::kDown || state == HealthState::kDraining;
+    set_health(state, cause, out ? kNoKeys : kAllKeys);
+  }
+  // Since when its share of keys grows (health.slow_start), CLOCK_MONOTONIC; 0: it does not.
+  void set_ramp_began_ms(std::uint64_t when) noexcept {
+    ramp_began_ms_.store(when, std::memory_order_relaxed);
   }
   // A reader copies an address in nanoseconds; its cell is rewritten only kAddressCells - 1 changes
   // later, and the master spaces changes by seconds: no reader can meet a half-written one.
@@ -74,11 +90,19 @@ class alignas(kCacheLine) UpstreamState {
     return static_cast<HealthState>(health_.load(std::memory_order_acquire) & 0xff);
   }
   HealthCause cause() const noexcept {
-    return static_cast<HealthCause>(health_.load(std::memory_order_acquire) >> 8 & 0xff);
+    return static_cast<HealthCause>(health_.load(std::memory_order_acquire) >> kCauseBit & 0xff);
   }
-  bool is_usable() const noexcept {
-    const HealthState state = health();
-    return state != HealthState::kDown && state != HealthState::kDraining;
+  KeyShare keys() const noexcept { return health_.load(std::memory_order_acquire) >> kShareBit; }
+  bool is_usable() const noexcept { return keys() != kNoKeys; }
+  // It is down and nobody may count on it: what waits for it is asked again elsewhere. A drained one
+  // finishes what it has, unless it is down as well; only then it has a cause.
+  bool is_given_up() const noexcept {
+    return !is_usable() && (health() == HealthState::kDown || cause() != HealthCause::kNone);
+  }
+  // Whether the key that lies at `hash` on the ring is part of a share. The low bits have nothing
+  // to do with where on the ring it lies. Whatever else grows, kNoKeys has none and kAllKeys all.
+  static bool is_within(KeyShare keys, std::uint64_t hash) noexcept {
+    return (static_cast<std::uint32_t>(hash & 0xffff) * kAllKeys >> 16) < keys;
   }
   // Empty as long as the backend's host name was never resolved.
   SocketAddress address() const noexcept {
@@ -91,6 +115,9 @@ class alignas(kCacheLine) UpstreamState {
     return changed_at_ms_.load(std::memory_order_relaxed);
   }
   std::string_view reason() const noexcept { return {reason_, ::strnlen(reason_, sizeof reason_)}; }
+  std::uint64_t ramp_began_ms() const noexcept {
+    return ramp_began_ms_.load(std::memory_order_relaxed);
+  }
   bool is_drained() const noexcept { return drained_.load(std::memory_order_relaxed) != 0; }
   std::uint64_t retired_at_ms() const noexcept {
     return retired_at_ms_.load(std::memory_order_relaxed);
@@ -101,12 +128,16 @@ class alignas(kCacheLine) UpstreamState {
   static constexpr std::uint32_t kAddressCells = 8;
 
  private:
-  char name_[kNameBytes];  // constant once claimed
-  std::atomic<std::uint32_t> health_;
+  static constexpr int kCauseBit = 8;
+  static constexpr int kShareBit = 16;
+
+  char name_[kNameBytes];              // constant once claimed
+  std::atomic<std::uint32_t> health_;  // state, cause, share of keys: one word, so they agree
   std::atomic<std::uint32_t> address_at_;
   std::array<SocketAddress, kAddressCells> addresses_;
   // relaxed, all by the master: facts for people and for his successor, not for the workers.
   std::atomic<std::uint32_t> drained_;
+  std::atomic<std::uint64_t> ramp_began_ms_;
   std::atomic<std::int64_t> changed_at_ms_;
   std::atomic<std::uint64_t> retired_at_ms_;
   char reason_[kReasonBytes];

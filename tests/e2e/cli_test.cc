@@ -115,16 +115,6 @@ TEST(Check, WantsAtLeastOneBackend) {
   EXPECT_EQ(check("[server]\nworkers = 2\n").exit, kBadConfigOrUsage);
 }
 
-TEST(Check, SaysWhatIsNotSupportedYet) {
-  for (const char* config : {"[health]\nslow_start = \"5s\"\n", "[health]\npanic_threshold = 0.5\n",
-                             "[hash]\nbalance_factor = 1.25\n"}) {
-    const Finished finished = check(config + kBackend);
-    EXPECT_EQ(finished.exit, kBadConfigOrUsage) << config;
-    EXPECT_NE((finished.output + finished.log).find("not supported yet"), std::string::npos)
-        << config;
-  }
-}
-
 TEST(Check, DoesNotStartAnything) {
   const UniqueFd taken = listen_at({own_loopback(), 0});
   const std::string address = local_endpoint(taken.get()).to_string();

@@ -5,11 +5,34 @@
 
 namespace ringmaster {
 
-Balancer::Balancer(WorkerContext& context) noexcept
+Balancer::Balancer(WorkerContext& context)
     : context_(context),
       table_(context.segment.routing(context.generation)),
       ring_(context.segment.ring(context.generation, false)),
-      backups_(context.segment.ring(context.generation, true)) {}
+      backups_(context.segment.ring(context.generation, true)),
+      in_flight_(context),
+      bound_(context) {
+  on_routes_changed();
+}
+
+void Balancer::on_routes_changed() noexcept {
+  const auto is_usable = [this](std::uint32_t upstream, bool backup) {
+    const Route& route = table_.routes[upstream];
+    return route.weight != 0 && (route.backup != 0) == backup &&
+           context_.segment.upstream(upstream).is_usable();
+  };
+  bool backups = true;  // serve, for nobody else does
+  for (std::uint32_t i = 0; i < in_flight_.size() && backups; ++i) backups = !is_usable(i, false);
+  bound_.begin_shares();
+  for (std::uint32_t i = 0; i < in_flight_.size(); ++i) {
+    const bool in_use = is_usable(i, backups);
+    in_flight_.set_in_use(i, in_use);
+    const auto weight =
+        std::uint64_t{table_.routes[i].weight} * context_.segment.upstream(i).keys();
+    bound_.set_weight(i, in_use ? static_cast<double>(weight) : 0);
+  }
+  bound_.end_shares();
+}
 
 namespace {
 
@@ -63,44 +86,59 @@ std::uint64_t Balancer::hash_of(const RequestHead& head, const IpAddress& client
 }
 
 Balancer::Choice Balancer::choose(const TriedUpstreams& tried, RequestRecord& record) noexcept {
-  bool any_up = false;
-  std::uint32_t owner = HashRing::kNone;
-  const auto accept = [&](std::uint32_t upstream) {
-    if (owner == HashRing::kNone) owner = upstream;
-    const UpstreamState& state = context_.segment.upstream(upstream);
-    if (!state.is_usable()) {
-      const bool drains = state.health() == HealthState::kDraining;
-      pass_over(record, upstream, drains ? TrailStep::kWasDraining : TrailStep::kWasDown);
-      return false;
-    }
-    if (tried.has(upstream)) return false;
-    any_up = true;
-    if (take_place(upstream, table_.routes[upstream].max_connections)) return true;
-    pass_over(record, upstream, TrailStep::kWasFull);
-    return false;
-  };
-  std::uint32_t chosen = HashRing::kNone;
-  if (!ring_.is_empty()) chosen = ring_.walk(record.hash, accept);
+  Search search{tried, record, HashRing::kNone, {HashRing::kNone, false, {}}};
   // Backups only while no other backend is up, not because the others are busy.
-  if (chosen == HashRing::kNone && !any_up && !backups_.is_empty()) {
-    chosen = backups_.walk(record.hash, accept);
-    if (chosen != HashRing::kNone) record.set(RequestRecord::kBackup);
+  for (const HashRing* ring : {&ring_, &backups_}) {
+    if (ring->is_empty()) continue;
+    const bool found = walk<Rule::kPreferred>(*ring, search) ||
+                       (search.choice.overloaded && walk<Rule::kAny>(*ring, search));
+    if (found && ring == &backups_) record.set(RequestRecord::kBackup);
+    if (found || search.choice.overloaded) break;
   }
-  if (owner != HashRing::kNone) record.owner = static_cast<std::uint16_t>(owner);
-  if (chosen == HashRing::kNone) return {chosen, any_up, InFlight()};
-  if (chosen != owner && tried.is_empty()) context_.metrics.upstreams[owner].hash_spills.add();
-  return {chosen, false, InFlight(context_.metrics.upstreams[chosen].in_flight)};
+  if (search.owner != HashRing::kNone) record.owner = static_cast<std::uint16_t>(search.owner);
+  return std::move(search.choice);
 }
 
-bool Balancer::take_place(std::uint32_t upstream, std::uint32_t limit) noexcept {
-  Gauge& mine = context_.metrics.upstreams[upstream].in_flight;
-  mine.add();
+template <Balancer::Rule kRule>
+bool Balancer::walk(const HashRing& ring, Search& search) noexcept {
+  const auto refused = [&](std::uint32_t upstream, TrailStep why) {
+    pass_over(search.record, upstream, why);
+    return false;
+  };
+  search.choice.upstream = ring.walk(search.record.hash, [&](std::uint32_t upstream) {
+    if (search.owner == HashRing::kNone) search.owner = upstream;
+    const UpstreamState& state = context_.segment.upstream(upstream);
+    const KeyShare keys = state.keys();
+    if (keys == kNoKeys) {
+      const bool drains = state.health() == HealthState::kDraining;
+      return refused(upstream, drains ? TrailStep::kWasDraining : TrailStep::kWasDown);
+    }
+    if (search.tried.has(upstream)) return false;
+    search.choice.overloaded = true;  // unless it takes it
+    if (kRule == Rule::kPreferred) {
+      const bool admits = keys == kAllKeys || UpstreamState::is_within(keys, search.record.hash);
+      if (!admits) return refused(upstream, TrailStep::kStartedSlowly);
+      const bool has_room = !bound_.is_on() || bound_.has_room(upstream);
+      if (!has_room) return refused(upstream, TrailStep::kWasOverBound);
+    }
+    return take_place(upstream, search.choice.in_flight) || refused(upstream, TrailStep::kWasFull);
+  });
+  if (search.choice.upstream == HashRing::kNone) return false;
+  if (search.choice.upstream != search.owner && search.tried.is_empty()) {
+    context_.metrics.upstreams[search.owner].hash_spills.add();
+  }
+  return true;
+}
+
+bool Balancer::take_place(std::uint32_t upstream, InFlight& place) noexcept {
+  place = in_flight_.count(upstream);
+  const std::uint32_t limit = table_.routes[upstream].max_connections;
   if (limit == 0) return true;
   // First take the place, then count: of two workers that take the last one at once at least one
   // sees the other's (the fence orders our store before our loads), so the limit is never passed.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (context_.segment.in_flight(upstream) <= limit) return true;
-  mine.subtract();
+  place.release();
   return false;
 }
 

@@ -9,29 +9,10 @@
 #include "shared/memory/flight_recorder.h"
 #include "worker/http/message_head.h"
 #include "worker/io/worker_context.h"
+#include "worker/proxy/in_flight.h"
+#include "worker/proxy/load_bound.h"
 
 namespace ringmaster {
-
-// A request in flight at a backend, from the choice to its end.
-class InFlight {
- public:
-  InFlight() noexcept = default;
-  // Takes over a count that was already made.
-  explicit InFlight(Gauge& gauge) noexcept : gauge_(&gauge) {}
-  InFlight(InFlight&& other) noexcept : gauge_(std::exchange(other.gauge_, nullptr)) {}
-  InFlight& operator=(InFlight&& other) noexcept {
-    release();
-    gauge_ = std::exchange(other.gauge_, nullptr);
-    return *this;
-  }
-  ~InFlight() { release(); }
-  void release() noexcept {
-    if (gauge_ != nullptr) std::exchange(gauge_, nullptr)->subtract();
-  }
-
- private:
-  Gauge* gauge_ = nullptr;
-};
 
 // The backends that have already failed a request.
 class TriedUpstreams {
@@ -55,7 +36,7 @@ class TriedUpstreams {
 
 class Balancer {
  public:
-  explicit Balancer(WorkerContext& context) noexcept;
+  explicit Balancer(WorkerContext& context);
 
   // Where a request lies on the ring. A missing header or cookie falls back to the client's
   // address. Recorded: the key and what it hashes to.
@@ -67,14 +48,29 @@ class Balancer {
     bool overloaded;         // with kNone: some were up, but full
     InFlight in_flight;
   };
-  // The first backend from the recorded hash on that is up, not tried yet and below its limit.
-  // Recorded: whose key it was, and why others were passed over.
+  // The first backend from the recorded hash on that is up, not tried yet and below its limit; that
+  // has room under hash.balance_factor and takes this key, too, if there is such a one: neither of
+  // these two makes a request fail. Recorded: whose key it was, and why others were passed over.
   Choice choose(const TriedUpstreams& tried, RequestRecord& record) noexcept;
+  // Counts a request in flight that was not chosen here.
+  InFlight count(std::uint32_t upstream) noexcept { return in_flight_.count(upstream); }
+  // The master changed some backend's state.
+  void on_routes_changed() noexcept;
 
  private:
+  // One request's search for a backend, from ring to ring and rule to rule.
+  struct Search {
+    const TriedUpstreams& tried;
+    RequestRecord& record;
+    std::uint32_t owner;  // of the key: the first that was asked
+    Choice choice;
+  };
+  enum class Rule : std::uint8_t { kPreferred, kAny };
   std::uint64_t hash_of(const RequestHead& head, const IpAddress& client,
                         RecordedKey& used) const noexcept;
-  bool take_place(std::uint32_t upstream, std::uint32_t limit) noexcept;
+  template <Rule kRule>
+  bool walk(const HashRing& ring, Search& search) noexcept;
+  bool take_place(std::uint32_t upstream, InFlight& place) noexcept;
 
   // Borrowed: the worker's.
   WorkerContext& context_;
@@ -82,6 +78,9 @@ class Balancer {
   // Constant after construction: views of shared memory.
   const HashRing ring_;
   const HashRing backups_;
+  // Owned.
+  InFlightCounts in_flight_;
+  LoadBound bound_;
 };
 
 }  // namespace ringmaster

@@ -16,6 +16,8 @@ std::uint64_t ms(Duration duration) noexcept {
 }
 
 constexpr std::uint32_t kRetryAfterNoBackendS = 1;
+// What the master needs to find a dead backend dead, amply.
+constexpr std::uint64_t kVerdictPatienceMs = 250;
 // A refused request's body that is no longer than this is read to its end rather than the
 // connection closed.
 constexpr std::uint64_t kMostDiscardedBytes = 64 * 1024;
@@ -33,17 +35,20 @@ Proxy::Proxy(WorkerContext& the_context)
     : context(the_context),
       balancer(the_context),
       admission(the_context),
+      retries(the_context),
       upstreams(the_context),
       request_ids(seeded_by_kernel()),
       access_lines(the_context.access_log ? std::make_unique<AccessLineWriter>() : nullptr) {}
 
 void Proxy::on_routes_changed() {
+  balancer.on_routes_changed();
   upstreams.close_idle(/*only_unusable=*/true);
   for (Exchange* exchange = first_active; exchange != nullptr;) {
     Exchange* next = exchange->next_active_;
-    const bool down = !context.segment.upstream(exchange->upstream_index_).is_usable();
-    const bool connecting = exchange->phase_ == Exchange::Phase::kConnecting;
-    if (down && (connecting || exchange->may_ask_again())) {
+    const bool down = context.segment.upstream(exchange->upstream_index_).is_given_up();
+    const bool unsent = exchange->phase_ == Exchange::Phase::kConnecting ||
+                        exchange->phase_ == Exchange::Phase::kVerdict;
+    if (down && (unsent || exchange->may_ask_again())) {
       exchange->fail_attempt(RetryCause::kEjected, RejectReason::kResponseTimeout, true);
     }
     exchange = next;
@@ -197,8 +202,41 @@ void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retr
   if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
     return refuse(reason);
   }
+  if (!may_retry_for(cause)) {
+    failure_cause_ = cause;
+    return await_verdict();
+  }
   ++retries_;
   retry_elsewhere(cause);
+}
+
+// Only a retry that may load a live backend twice is limited.
+bool Exchange::may_retry_for(RetryCause cause) noexcept {
+  const bool is_limited =
+      cause == RetryCause::kConnectTimeout || cause == RetryCause::kUpstreamClosed;
+  if (!is_limited || retry_permit_) return true;
+  if (!proxy_.context.segment.upstream(upstream_index_).is_usable()) return true;
+  retry_permit_ = proxy_.retries.ask();
+  return static_cast<bool>(retry_permit_);
+}
+
+// A backend that was killed drops all its requests at once, far more than the budget: they wait for
+// the master to find it dead (Proxy::on_routes_changed). It has been told already.
+void Exchange::await_verdict() {
+  upstream_.discard();
+  in_flight_.release();
+  phase_ = Phase::kVerdict;
+  client_.timer().arm(kVerdictPatienceMs);
+}
+
+// The backend lives.
+void Exchange::on_no_verdict() {
+  if (!may_retry_for(failure_cause_)) {
+    proxy_.context.metrics.worker.retries_refused.add();
+    return refuse(failure_);
+  }
+  ++retries_;
+  retry_elsewhere(failure_cause_);
 }
 
 void Exchange::retry_elsewhere(RetryCause cause) {
@@ -234,6 +272,8 @@ void Exchange::on_timeout() {
       }
       proxy_.context.report(upstream_index_);
       return refuse(RejectReason::kResponseTimeout);
+    case Phase::kVerdict:
+      return on_no_verdict();
     case Phase::kRelaying:
     case Phase::kFlushing:
       return cut(client_.stream().is_writing() ? RejectReason::kClientGone
@@ -257,6 +297,7 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
     metrics.rejected[static_cast<std::size_t>(reason)].add();
   }
   release_upstream();
+  retry_permit_.release();
   if (client_.stream().is_writing()) {  // behind an interim response
     if (id_.is_empty()) name_request();
     conclude(RequestOutcome::kCut, reason);
@@ -428,6 +469,7 @@ void Exchange::account() noexcept {
   record_.status = response_.status;
   conclude(RequestOutcome::kAnswered);
   in_flight_.release();
+  retry_permit_.release();
 }
 
 void Exchange::finish(Ending ending) {

@@ -3,6 +3,7 @@
 //   kHead ──▶ kConnecting ──▶ kAwaiting ──▶ kRelaying ──▶ kFlushing ──▶ kDone
 //     │            ▲  │            │  │          └▶ kTunnel ─────────────▲
 //     │            └──┴── retry ◀──┘  │ (101)                            │
+//     │                    ▲└▶ kVerdict (no budget for it; its backend may prove dead)
 //     └── refused ─────────────── answered by ourselves ── kFlushing ────┘
 //
 // The parts of its work: exchange.cc admits, chooses, retries and ends; exchange_request.cc sends
@@ -27,6 +28,7 @@
 #include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
 #include "worker/proxy/relay.h"
+#include "worker/proxy/retry_budget.h"
 #include "worker/upstream/upstream_pool.h"
 
 namespace ringmaster {
@@ -44,6 +46,7 @@ struct Proxy {
   WorkerContext& context;
   Balancer balancer;
   Admission admission;
+  RetryBudget retries;
   UpstreamPool upstreams;
   RequestIdSource request_ids;
   const std::unique_ptr<AccessLineWriter> access_lines;  // null: no access log
@@ -111,6 +114,8 @@ class Exchange final : private UpstreamConnection::User {
     kHead,        // reading the request head
     kConnecting,  // to a backend
     kAwaiting,    // sending the request, no response head yet
+    kVerdict,     // lost its backend, and no retry is left in the budget: it is asked again for
+                  // nothing if the master now finds that backend dead
     kRelaying,    // the response head went out, the body follows
     kTunnel,
     kFlushing,    // all decided, the last bytes wait for the client to take them
@@ -130,6 +135,9 @@ class Exchange final : private UpstreamConnection::User {
   bool awaits_continue() const noexcept;
   void arm_while_awaiting();
   void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
+  bool may_retry_for(RetryCause cause) noexcept;
+  void await_verdict();
+  void on_no_verdict();
   void retry_elsewhere(RetryCause cause);
   void release_upstream() noexcept;
   void rewind_request() noexcept;
@@ -195,6 +203,7 @@ class Exchange final : private UpstreamConnection::User {
   // Owned.
   UpstreamLease upstream_;
   InFlight in_flight_;
+  RetryPermit retry_permit_;
   BodyRelay request_body_;
   BodyRelay response_body_;
   BufferLease logged_head_;  // what the access log needs of a head that had to make room
@@ -216,7 +225,8 @@ class Exchange final : private UpstreamConnection::User {
   Phase phase_ = Phase::kHead;
   bool head_began_ = false;  // some of the request was looked at
   Ending ending_ = Ending::kLinger;
-  RejectReason failure_ = RejectReason::kNoBackend;  // of the last attempt
+  RejectReason failure_ = RejectReason::kNoBackend;  // of the last attempt,
+  RetryCause failure_cause_ = RetryCause::kConnectFailed;
   bool linked_ = false;
   const bool pipelined_;
   bool request_done_ = false;     // sent to the last byte

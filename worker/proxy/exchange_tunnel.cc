@@ -56,8 +56,7 @@ bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   if (connection == nullptr) return false;
   upstream_index_ = upstream;
   upstream_ = UpstreamLease(proxy_.upstreams, connection);
-  upstream_metrics().in_flight.add();
-  in_flight_ = InFlight(upstream_metrics().in_flight);
+  in_flight_ = proxy_.balancer.count(upstream);
   link();
   phase_ = Phase::kTunnel;
   name_request();

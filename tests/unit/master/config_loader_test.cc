@@ -606,19 +606,6 @@ TEST(ConfigLoader, UnknownKeysGetTheBestHint) {
   });
 }
 
-TEST(ConfigLoader, RefusesWhatIsNotSupportedYet) {
-  expect_each({
-      {"hash.balance_factor = 1.25",
-       {"1:23: hash.balance_factor: not supported yet, remove it or set it to 0.0"}},
-      {"health.panic_threshold = 0.5",
-       {"1:26: health.panic_threshold: not supported yet, remove it or set it to 0.0"}},
-      {"health.slow_start = \"30s\"",
-       {"1:21: health.slow_start: not supported yet, remove it or set it to \"0s\""}},
-      {"upstream.retry_budget = 0",
-       {"1:25: upstream.retry_budget: not supported yet, remove it or set it to 0.2"}},
-  });
-}
-
 TEST(ConfigLoader, SyntaxErrorsAreOnePlainMessage) {
   expect_each(
       {

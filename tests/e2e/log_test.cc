@@ -1,0 +1,93 @@
+// The log, as the journal and a person read it: one line an event, with its priority, and never
+// more of them than is good.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <sstream>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+std::size_t count(const std::string& text, const std::string& words) {
+  std::size_t found = 0;
+  for (std::size_t at = 0; (at = text.find(words, at)) != std::string::npos; ++at) ++found;
+  return found;
+}
+
+// A shell that says of its own stderr what systemd says of the journal's stream.
+const std::vector<std::string> kAsIfForTheJournal{
+    "/bin/sh", "-c", "JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2) exec \"$0\" \"$@\"",
+    ringmaster_binary()};
+
+TEST(Log, InTheJournalEveryLineBeginsWithItsPriority) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[health]\ninterval = \"100ms\"\ntimeout = \"100ms\"\n" + backend.toml(),
+                        {.command = kAsIfForTheJournal});
+  backend.stop();
+  ASSERT_TRUE(ringmaster.wait_for_state("s1", "down"));
+  ::kill(ringmaster.workers().at(0), SIGKILL);
+  ASSERT_TRUE(wait_until(
+      [&] { return ringmaster.process().log().find("replacing it") != std::string::npos; }));
+
+  const std::string log = ringmaster.process().log();
+  for (const std::string& line : lines_of(log)) {
+    EXPECT_TRUE(line.size() > 3 && line[0] == '<' && line[2] == '>') << line;
+  }
+  EXPECT_EQ(count(log, "<6>master: ready: "), 1u);
+  EXPECT_EQ(count(log, "<4>master: s1 down: "), 1u);
+  EXPECT_EQ(count(log, "<3>master: worker 0 "), 1u);
+}
+
+TEST(Log, ElsewhereItBeginsWithTheTime) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml(), {.environment = {"JOURNAL_STREAM=8:1"}});
+  for (const std::string& line : lines_of(ringmaster.process().log())) {
+    EXPECT_TRUE(line.starts_with("20")) << line;
+  }
+}
+
+TEST(Log, ABackendThatFlapsFillsNoLog) {
+  std::atomic<int> probes = 0;
+  Backend backend("s1", [&](const Request&) { return Reply{.status = ++probes % 2 ? 200 : 500}; });
+  Ringmaster ringmaster(
+      "[health]\npath = \"/alive\"\ninterval = \"10ms\"\ntimeout = \"10ms\"\n"
+      "fast_interval = \"10ms\"\nrise = 1\nfall = 1\n" +
+      backend.toml());
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get(
+               "ringmaster_ejections_total{backend=\"s1\",cause=\"status\"}") >= 20;
+  }));
+  EXPECT_LE(count(ringmaster.process().log(), " s1 "), 12u);
+}
+
+TEST(Log, AWorkerThatIsFullSaysSoOnce) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\nmax_connections = 2\n" + backend.toml());
+  std::vector<Client> clients;
+  for (int i = 0; i < 6; ++i) clients.emplace_back(ringmaster.endpoint());
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.process().log().find("at the limit of 2 connections") != std::string::npos;
+  }));
+  // All of the others get their turn, and each of them finds it full once more.
+  while (!clients.empty()) {
+    clients.front().send(request_head("GET", "/", "Connection: close\r\n"));
+    EXPECT_EQ(clients.front().receive().status, 200);
+    clients.erase(clients.begin());
+  }
+  EXPECT_EQ(count(ringmaster.process().log(), "at the limit of"), 1u);
+}
+
+}  // namespace
+}  // namespace ringmaster::test
