@@ -13,6 +13,8 @@ std::string_view reason_phrase(int status) noexcept {
   switch (status) {
     case 200:
       return "OK";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 404:
@@ -63,9 +65,15 @@ std::string write_admin_head(const AdminResponse& response, const AdminDelivery&
   auto out = std::back_inserter(head);
   fmt::format_to(out, "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
                  reason_phrase(response.status), http_date());
-  fmt::format_to(out, "Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
-                 response.body.size());
-  head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  if (response.status != 304) {  // which is the same as before, and says nothing of it
+    fmt::format_to(out, "Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
+                   response.body.size());
+  }
+  const bool may_be_kept =
+      std::any_of(response.fields.begin(), response.fields.end(),
+                  [](const auto& field) { return field.first == "Cache-Control"; });
+  if (!may_be_kept) head += "Cache-Control: no-store\r\n";
+  head += "X-Content-Type-Options: nosniff\r\n";
   for (const auto& [name, value] : response.fields) {
     fmt::format_to(out, "{}: {}\r\n", name, value);
   }

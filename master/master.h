@@ -21,6 +21,7 @@
 #include "master/listeners.h"
 #include "master/reloader.h"
 #include "master/report_source.h"
+#include "master/ring_report.h"
 #include "master/service_notifier.h"
 #include "master/start_config.h"
 #include "master/supervisor.h"
@@ -91,6 +92,7 @@ class Master final : private HealthMonitor::Observer {
   AdminRoutes reports();
   AdminResponse set_drained(const AdminRequest& request, bool drained);
   ReportSource report();
+  std::string overview();
 
   void on_health_changed(std::uint32_t) override { health_changed_ = true; }
   void on_first_round_done() override {}
@@ -139,6 +141,7 @@ class Master final : private HealthMonitor::Observer {
   OwnedHandle<uv_timer_t> tick_;
   std::vector<OwnedHandle<uv_signal_t>> signals_;
   const std::vector<double> ring_shares_;
+  RingReport ring_report_;
   std::uint64_t rate_limit_entries_ = 0;
   std::uint64_t entries_counted_ms_ = 0;
   std::string reload_failure_;  // why we went back to the last good config; told when we serve

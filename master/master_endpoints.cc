@@ -6,10 +6,13 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "master/admin_page.h"
+#include "master/config_report.h"
 #include "master/flight_report.h"
 #include "master/master.h"
 #include "master/metrics_exporter.h"
 #include "master/status_report.h"
+#include "master/status_table.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -64,8 +67,18 @@ AdminRoutes Master::reports() {
   routes["/metrics"] = [this](const AdminRequest&) -> AdminResponse {
     return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(report()), {}};
   };
-  routes["/status"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, "application/json", render_status(report()), {}};
+  routes["/"] = [this](const AdminRequest& request) {
+    return answer_with_page(request, [this] { return overview(); });
+  };
+  routes["/status"] = [this](const AdminRequest& request) -> AdminResponse {
+    const bool has_histograms = request.query == "histograms";
+    return {200, kStatusContentType, render_status(report(), has_histograms), {}};
+  };
+  routes["/status/ring"] = [this](const AdminRequest&) -> AdminResponse {
+    return {200, kStatusContentType, ring_report_.render(report()), {}};
+  };
+  routes["/status/config"] = [this](const AdminRequest&) -> AdminResponse {
+    return {200, kStatusContentType, render_config(config_text_), {}};
   };
   routes["/healthz"] = [](const AdminRequest&) -> AdminResponse { return text(200, "ok"); };
   routes["/readyz"] = [this](const AdminRequest&) -> AdminResponse {
@@ -75,6 +88,12 @@ AdminRoutes Master::reports() {
     return text(200, "ready");
   };
   return routes;
+}
+
+// What / says to those who read it as text.
+std::string Master::overview() {
+  return render_status_table(render_status(report())) +
+         "\nThere is more at /status /metrics /healthz /readyz, and in a browser a page at /\n";
 }
 
 void Master::serve_admin(UniqueFd listener) {
@@ -135,7 +154,8 @@ ReportSource Master::report() {
           .ready = phase_ == Phase::kServing || phase_ == Phase::kTakingOver,
           .stopping = is_stopping(),
           .rate_limit_entries = rate_limit_entries_,
-          .ring_shares = ring_shares_};
+          .ring_shares = ring_shares_,
+          .heartbeat_ages_ms = supervisor_.heartbeat_ages_ms()};
 }
 
 }  // namespace ringmaster

@@ -10,6 +10,8 @@ namespace ringmaster {
 
 inline constexpr const char* kStatusContentType = "application/json";
 
-std::string render_status(const ReportSource& source);
+// `has_histograms`: with the buckets of the request durations too, and no line breaks: for the
+// page, which makes quantiles of the last moments of them.
+std::string render_status(const ReportSource& source, bool has_histograms = false);
 
 }  // namespace ringmaster

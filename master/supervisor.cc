@@ -269,6 +269,14 @@ std::size_t Supervisor::serving() const noexcept {
       }));
 }
 
+std::vector<std::uint64_t> Supervisor::heartbeat_ages_ms() const {
+  std::vector<std::uint64_t> ages(segment_.slots_used(), 0);
+  for (const WorkerProcess& worker : workers_) {
+    if (worker.slot_index() < ages.size()) ages[worker.slot_index()] = worker.heartbeat_age_ms();
+  }
+  return ages;
+}
+
 std::vector<HandedWorker> Supervisor::duplicate_workers() const {
   std::vector<HandedWorker> duplicates;
   for (const WorkerProcess& worker : workers_) duplicates.push_back(worker.duplicate());

@@ -59,6 +59,8 @@ class Supervisor {
 
   std::size_t alive() const noexcept { return workers_.size() + strangers_.size(); }
   std::size_t serving() const noexcept;  // of the present generation
+  // By slot: since when a worker has given no sign of life; 0 where there is none.
+  std::vector<std::uint64_t> heartbeat_ages_ms() const;
   // Requests cut short by workers that had to go, or that died while the service stopped.
   std::uint64_t cut_requests() const noexcept { return cut_requests_; }
   // For the next image: duplicates of what is ours.

@@ -63,6 +63,7 @@ class WorkerProcess {
     return still_ >= patience;
   }
   void mark_hung() noexcept { hung_ = true; }
+  std::uint64_t heartbeat_age_ms() const noexcept { return still_ * kLookEveryMs; }
 
   static constexpr std::uint64_t kLookEveryMs = 250;
 

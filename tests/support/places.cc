@@ -1,6 +1,7 @@
 #include "tests/support/places.h"
 
 #include <cstdlib>
+#include <filesystem>
 
 namespace ringmaster::test {
 namespace {
@@ -22,6 +23,19 @@ std::string test_backend_binary() {
 
 std::string allocation_counter_library() {
   return RINGMASTER_ALLOCATION_COUNTER;
+}
+
+std::string chromium_binary() {
+  return RINGMASTER_CHROMIUM;
+}
+
+std::string chromedriver_binary() {
+  return RINGMASTER_CHROMEDRIVER;
+}
+
+std::string output_path(const std::string& file) {
+  std::filesystem::create_directories(RINGMASTER_TEST_OUTPUT);
+  return std::string(RINGMASTER_TEST_OUTPUT "/") + file;
 }
 
 std::string source_path(const std::string& file) {

@@ -9,6 +9,11 @@ namespace ringmaster::test {
 std::string ringmaster_binary();
 std::string test_backend_binary();
 std::string allocation_counter_library();
+// Empty where there is none.
+std::string chromium_binary();
+std::string chromedriver_binary();
+// A file that is kept for people to look at, in the build's folder; the folder is there.
+std::string output_path(const std::string& file);
 // A file of the source tree, named from its root.
 std::string source_path(const std::string& file);
 

@@ -90,6 +90,25 @@ TEST_F(StatusReportTest, SumsLikeTheMetrics) {
   EXPECT_EQ(report.at("rate_limit").at("entries"), 42);
 }
 
+TEST_F(StatusReportTest, TellsOfErrorsAndDurations) {
+  UpstreamMetrics& upstream = slab_of(0).upstreams[upstreams_[1]];
+  upstream.responses[4].add(3);
+  upstream.retries[static_cast<std::size_t>(RetryCause::kEjected)].add(2);
+  upstream.request_duration.observe(700'000);
+  slab_of(0).worker.rejected[static_cast<std::size_t>(RejectReason::kNoBackend)].add(4);
+  segment_.master().worker_restarts[0].add(5);
+  const Json report = Json::parse(render_status(source(), /*has_histograms=*/true));
+  const Json& backend = report.at("backends").at(1);
+  EXPECT_EQ(backend.at("responses").at("5xx"), 3);
+  EXPECT_EQ(backend.at("retries"), (Json{{"ejected", 2}}));
+  EXPECT_EQ(backend.at("request_duration_buckets"), (Json{0, 1}));
+  EXPECT_EQ(report.at("request_duration_bounds_us").at(1), 750);
+  EXPECT_EQ(report.at("rejected"), (Json{{"no_backend", 4}}));
+  EXPECT_EQ(report.at("worker_restarts"), (Json{{"signal", 5}, {"exit", 0}, {"hung", 0}}));
+  EXPECT_EQ(report.at("config").at("last_reload_successful"), true);
+  EXPECT_FALSE(status().at("backends").at(1).contains("request_duration_buckets"));
+}
+
 TEST_F(StatusReportTest, ListsTheWorkersThatThereAre) {
   slab_of(2);
   segment_.slot(0).assign(1);
@@ -98,14 +117,17 @@ TEST_F(StatusReportTest, ListsTheWorkersThatThereAre) {
   segment_.slot(0).set_connections(9);
   segment_.slot(0).beat();
   segment_.slot(2).assign(1);
-  const Json workers = status().at("workers");
+  ReportSource with_ages = source();
+  with_ages.heartbeat_ages_ms = {750};
+  const Json workers = Json::parse(render_status(with_ages)).at("workers");
   ASSERT_EQ(workers.size(), 2u);
   EXPECT_EQ(workers.at(0), (Json{{"pid", 4711},
                                  {"slot", 0},
                                  {"generation", 1},
                                  {"state", "serving"},
                                  {"connections", 9},
-                                 {"heartbeat", 1}}));
+                                 {"heartbeat", 1},
+                                 {"heartbeat_age_ms", 750}}));
   EXPECT_EQ(workers.at(1).at("state"), "starting");
 }
 
