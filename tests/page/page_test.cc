@@ -5,6 +5,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -30,8 +31,19 @@ std::string percent(double share) {
   return text.data();
 }
 
+// All tests share one browser: starting it costs more than all of them.
 class Page : public testing::Test {
  protected:
+  static void SetUpTestSuite() { shared_ = std::make_unique<Browser>(); }
+  static void TearDownTestSuite() { shared_.reset(); }
+  void SetUp() override {
+    browser_.open("about:blank");
+    browser_.set_size(1400, 900);
+    browser_.set_dark(false);
+    browser_.take_console();
+    browser_.take_requests();
+  }
+
   void open(const Ringmaster& ringmaster) {
     browser_.open(page_of(ringmaster.admin()));
     ASSERT_TRUE(wait_until([this] { return browser_.text("#tile-service") != "–"; }));
@@ -51,7 +63,8 @@ class Page : public testing::Test {
     }
   }
 
-  Browser browser_;
+  static inline std::unique_ptr<Browser> shared_;
+  Browser& browser_ = *shared_;
 };
 
 TEST_F(Page, SaysWhatStatusSays) {
@@ -183,7 +196,6 @@ constexpr const char* kTab = "\uE004";
 TEST_F(Page, FitsEveryScreenAndIsReachedByKeyboard) {
   Backend s1("s1"), s2("s2"), s3("a-backend-with-a-name-as-long-as-names-may-be.example.internal");
   Ringmaster ringmaster(s1.toml() + s2.toml() + s3.toml());
-  browser_.set_size(1400, 900);
   open(ringmaster);
   s2.stop();
   Client client(ringmaster.endpoint());
