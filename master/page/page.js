@@ -71,7 +71,7 @@ function drawTiles(status) {
   tile('latency', milliseconds(point && point.p99),
        point?.p50 == null ? 'no request in the last 10 s' : `p50 ${milliseconds(point.p50)}, p90 ${milliseconds(point.p90)}`);
   tile('errors', rate(point && point.serverErrors + point.rejected),
-       `${count(sum(status.backends.map(({responses}) => responses['5xx'])))} from backends, ${count(sumOf(status.rejected))} our own in all`);
+       `${count(sum(status.backends.map(({responses}) => responses['5xx'])))} from backends, ${count(sumOf(status.rejected))} own so far`);
   const {idle, active, tunnel} = status.client_connections;
   tile('flight', count(sum(status.backends.map((backend) => backend.in_flight))),
        `${plural(idle + active + tunnel, 'client')} connected` + (tunnel > 0 ? `, ${plural(tunnel, 'tunnel')}` : ''));

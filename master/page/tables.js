@@ -89,7 +89,7 @@ class BackendTable {
          if (!probe) return setTwoLines(cell, '–', '');
          const row = probe.failures > 0 ? `${plural(probe.failures, 'failure')} in a row`
                                         : `${count(probe.successes)} in a row`;
-         setTwoLines(cell, `${probe.result}, ${milliseconds(probe.duration_ms)}`, row);
+         setTwoLines(cell, probe.result, `${milliseconds(probe.duration_ms)}, ${row}`);
        }},
       {id: 'share', title: 'Share', isNumber: true,
        make: () => [el('span'), el('meter', {min: 0, max: 1, 'aria-hidden': 'true'})],
