@@ -155,6 +155,7 @@ ReportSource Master::report() {
           .stopping = is_stopping(),
           .rate_limit_entries = rate_limit_entries_,
           .ring_shares = ring_shares_,
+          .own_generation = generation_,
           .heartbeat_ages_ms = supervisor_.heartbeat_ages_ms()};
 }
 

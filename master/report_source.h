@@ -21,6 +21,8 @@ struct ReportSource {
   bool stopping;
   std::uint64_t rate_limit_entries;  // counted a moment ago: counting walks the table
   std::vector<double> ring_shares;   // by upstream
+  // Of this image: the one that is laid out for config and upstreams, in force or about to be.
+  std::uint32_t own_generation = 0;
   // By worker slot: since a sign of life, in milliseconds, as the master's looks tell it.
   std::vector<std::uint64_t> heartbeat_ages_ms = {};
 };

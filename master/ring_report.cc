@@ -19,10 +19,10 @@ class Ring {
  public:
   explicit Ring(const ReportSource& source)
       : segment_(source.segment),
-        primary_(segment_.ring(source.generation, false)),
-        backups_(segment_.ring(source.generation, true)),
+        primary_(segment_.ring(source.own_generation, false)),
+        backups_(segment_.ring(source.own_generation, true)),
         any_primary_(std::any_of(source.upstreams.begin(), source.upstreams.end(), [&](auto i) {
-          return segment_.routing(source.generation).routes[i].backup == 0 && is_usable(i);
+          return segment_.routing(source.own_generation).routes[i].backup == 0 && is_usable(i);
         })) {}
 
   const HashRing& points() const { return primary_.is_empty() ? backups_ : primary_; }
@@ -98,8 +98,8 @@ std::string render_anew(const ReportSource& source, const std::vector<std::uint8
     // The middle of each place, in units of 1/720 of 2^64.
     constexpr std::uint64_t kStep = UINT64_MAX / kRingPlaces;
     const std::uint64_t hash = kStep * i + kStep / 2;
-    home.push_back(index_of[ring.home_of(hash)]);
-    serves.push_back(index_of[ring.server_of(hash)]);
+    home.push_back(index_of.at(ring.home_of(hash)));
+    serves.push_back(index_of.at(ring.server_of(hash)));
   }
   Json moved = Json::array();
   for (const auto& [who, share] : find_moves(ring)) {

@@ -45,7 +45,8 @@ class ReportFixture : public testing::Test, protected HealthMonitor::Observer {
             .ready = true,
             .stopping = false,
             .rate_limit_entries = 42,
-            .ring_shares = ring_shares_};
+            .ring_shares = ring_shares_,
+            .own_generation = 1};
   }
 
   TestLoop loop_;
