@@ -1,6 +1,6 @@
 #include "master/metric_families.h"
 
-#include <prometheus/text_serializer.h>
+#include "master/metrics_text.h"
 
 namespace ringmaster {
 
@@ -44,7 +44,7 @@ MetricFamilyBuilder MetricFamilies::begin(MetricType type, std::string_view name
 }
 
 std::string MetricFamilies::serialize() const {
-  return prometheus::TextSerializer().Serialize(families_);
+  return write_metrics_text(families_);
 }
 
 }  // namespace ringmaster

@@ -43,7 +43,9 @@ class MetricFamilyBuilder {
 
 class MetricFamilies {
  public:
-  // Each reference is valid until the next family is begun.
+  MetricFamilies() { families_.reserve(kUsualCount); }
+
+  // Each builder is valid until the next family is begun.
   MetricFamilyBuilder counter(std::string_view name, std::string_view help);
   MetricFamilyBuilder gauge(std::string_view name, std::string_view help);
   MetricFamilyBuilder histogram(std::string_view name, std::string_view help);
@@ -54,6 +56,7 @@ class MetricFamilies {
  private:
   MetricFamilyBuilder begin(prometheus::MetricType type, std::string_view name,
                             std::string_view help);
+  static constexpr std::size_t kUsualCount = 40;
 
   // Owned.
   std::vector<prometheus::MetricFamily> families_;

@@ -2,8 +2,10 @@
 #include "master/metrics_exporter.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -138,7 +140,7 @@ TEST_F(MetricsExporterTest, HistogramsAddUp) {
   };
   EXPECT_EQ(bucket("0.0005"), 1);
   EXPECT_EQ(bucket("0.001"), 2);
-  EXPECT_EQ(bucket("0.0012"), 3);
+  EXPECT_EQ(bucket("0.0011"), 3);
   EXPECT_EQ(bucket("30"), 3);
   EXPECT_EQ(bucket("+Inf"), 4);
   EXPECT_EQ(metrics.value("request_duration_seconds_count{backend=\"s1\"}"), 4);
@@ -226,9 +228,50 @@ TEST_F(MetricsExporterTest, EachScrapeAgreesWithItself) {
   worker.join();
 }
 
+// One scrape of a large installation, while probes wait: its budget is 5 ms. CPU time of this
+// thread, the best of several: what others do on the machine stays out.
+TEST_F(MetricsExporterTest, AScrapeOfAHundredBackendsAndSixteenWorkersIsQuick) {
+  config_.backends.clear();
+  upstreams_.clear();
+  for (int i = 0; i < 100; ++i) {
+    BackendConfig backend;
+    backend.name = "backend-" + std::to_string(i);
+    config_.backends.push_back(backend);
+    upstreams_.push_back(*segment_.claim_upstream(backend.name));
+  }
+  ring_shares_.assign(segment_.upstream_count(), 0.01);
+  for (std::uint32_t slot = 0; slot < 16; ++slot) {
+    for (const std::uint32_t upstream : upstreams_) {
+      UpstreamMetrics& metrics = slab_of(slot).upstreams[upstream];
+      metrics.responses[1].add(123'456'789);
+      for (std::uint64_t ms = 1; ms < 30'000; ms += ms / 9 + 1) {
+        metrics.request_duration.observe(ms * 1'000'000);
+      }
+    }
+  }
+  const auto cpu_ms = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+  };
+  double least = 1e9;
+  std::size_t bytes = 0;
+  for (int i = 0; i < 20; ++i) {
+    const double start = cpu_ms();
+    bytes = render_metrics(source()).size();
+    least = std::min(least, cpu_ms() - start);
+  }
+  std::printf("a scrape of 100 backends and 16 workers: %.2f ms, %zu bytes\n", least, bytes);
+#if defined(__SANITIZE_ADDRESS__)
+  EXPECT_LT(least, 500) << "the sanitizers' own checks included";
+#else
+  EXPECT_LT(least, 15) << "three times its budget, for slower machines";
+#endif
+}
+
 // What promtool says of the names that the contract fixes without a prefix is nothing either.
 TEST_F(MetricsExporterTest, PromtoolFindsNothing) {
-  if (std::system("command -v promtool >/dev/null 2>&1") != 0) GTEST_SKIP() << "no promtool";
+  ASSERT_EQ(std::system("command -v promtool >/dev/null"), 0) << "apt install prometheus";
   const std::string path = testing::TempDir() + "metrics_" + std::to_string(::getpid());
   std::FILE* file = std::fopen(path.c_str(), "we");
   const std::string text = render_metrics(source());
