@@ -35,7 +35,7 @@ class Metrics {
 };
 
 struct StartOptions {
-  std::vector<std::string> environment;
+  std::vector<std::string> environment = {};
   // Runs another file than the one under test, or that one behind other words (a shell's).
   std::vector<std::string> command = {};
   bool wait_until_ready = true;  // /readyz says 200; else only until it listens

@@ -62,12 +62,13 @@ TEST_F(RingReportTest, TellsWhoTookOverAndHowMuch) {
   EXPECT_GT(moved(ring, "s2", "s1"), 0.1);
   EXPECT_GT(moved(ring, "s2", "s3"), 0.1);
   EXPECT_EQ(ring.at("moved").size(), 2u);
-  const HashRing points = segment_.ring(1, false);
   for (std::uint32_t i = 0; i < kRingPlaces; ++i) {
     const int home = ring.at("home").at(i);
     const int serves = ring.at("serves").at(i);
     EXPECT_NE(serves, 1);
-    if (home != 1) EXPECT_EQ(home, serves);
+    if (home != 1) {
+      EXPECT_EQ(home, serves);
+    }
   }
 
   set(1, HealthState::kUp);
