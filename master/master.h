@@ -155,7 +155,7 @@ class Master final : private HealthMonitor::Observer {
   bool health_changed_ = false;
   bool reported_ = false;
   bool child_ended_ = true;  // maybe while there was no handler yet
-  bool goes_back_ = false;  // this image keeps the generation that serves
+  bool goes_back_ = false;   // this image keeps the generation that serves
 };
 
 }  // namespace ringmaster
