@@ -84,6 +84,7 @@ function serviceWord({stopping, ready}) {
 
 function backendsNote(status) {
   const others = d3.groups(status.backends.filter(({state}) => state !== 'up'), ({state}) => state);
+  if (status.panic) return 'so few are up that health is ignored';
   if (others.length === 0) return 'all are up';
   return others.map(([state, list]) => `${count(list.length)} ${stateWord(state)}`).join(', ');
 }
@@ -108,6 +109,8 @@ function changes(was, is) {
   }
   const replaced = sumOf(is.worker_restarts) - sumOf(was.worker_restarts);
   if (replaced > 0) told.push(['suspect', `${plural(replaced, 'worker')} had to be replaced`]);
+  if (is.panic && !was.panic) told.push(['down', 'So few backends are up that health is ignored']);
+  if (was.panic && !is.panic) told.push(['up', 'Health counts again']);
   if (is.stopping && !was.stopping) told.push(['draining', 'The balancer is stopping']);
   return told;
 }
