@@ -33,8 +33,8 @@ const std::vector<std::string> kAsIfForTheJournal{
 
 TEST(Log, InTheJournalEveryLineBeginsWithItsPriority) {
   Backend backend("s1");
-  Ringmaster ringmaster("[health]\ninterval = \"100ms\"\ntimeout = \"100ms\"\n" + backend.toml(),
-                        {.command = kAsIfForTheJournal});
+  Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + backend.toml(),
+                        {.environment = {}, .command = kAsIfForTheJournal});
   backend.stop();
   ASSERT_TRUE(ringmaster.wait_for_state("s1", "down"));
   ::kill(ringmaster.workers().at(0), SIGKILL);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "shared/base/clock.h"
 #include "tests/unit/master/fake_backend.h"
 #include "tests/unit/master/test_loop.h"
 
@@ -307,6 +308,96 @@ TEST_F(HealthMonitorTest, MayBeDestroyedAfterAnyTurn) {
   }
   // A lookup under way is only done with in its own time.
   EXPECT_TRUE(loop_.run_until([this] { return loop_.get()->active_reqs.count == 0; }));
+}
+
+TEST_F(HealthMonitorTest, ABackendThatIsBackStartsSlowly) {
+  config_.health.slow_start = Duration{400};
+  add(backend_.address());
+  start_and_await_first_round();
+  EXPECT_EQ(shared(0).health(), HealthState::kUp) << "who was there from the start is warm";
+  backend_.refuse();
+  ASSERT_TRUE(comes_to(HealthState::kDown));
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+  backend_.listen();
+  ASSERT_TRUE(comes_to(HealthState::kSlowStart));
+  EXPECT_NE(shared(0).ramp_began_ms(), 0u);
+  KeyShare before = 0;
+  ASSERT_TRUE(loop_.run_until([&] {
+    const KeyShare now = shared(0).keys();
+    EXPECT_GE(now, before);
+    before = now;
+    return shared(0).health() == HealthState::kUp;
+  }));
+  EXPECT_EQ(shared(0).keys(), kAllKeys);
+  EXPECT_EQ(shared(0).ramp_began_ms(), 0u);
+}
+
+TEST_F(HealthMonitorTest, ASlowStartThatAnotherMasterBeganGoesOn) {
+  config_.health.slow_start = kNever;
+  config_.health.interval = kNever;
+  add(backend_.address());
+  shared(0).publish_address(backend_.address());
+  shared(0).set_health(HealthState::kSlowStart, HealthCause::kNone, 7);
+  shared(0).set_ramp_began_ms(monotonic_ms());
+  start();
+  EXPECT_TRUE(monitor_->first_round_done()) << "what was found out still holds";
+  EXPECT_EQ(shared(0).health(), HealthState::kSlowStart);
+  EXPECT_LT(shared(0).keys(), kAllKeys);
+}
+
+TEST_F(HealthMonitorTest, WhatAnOperatorDrainedStaysSoForTheNextMaster) {
+  add(backend_.address());
+  shared(0).set_drained(true);
+  start_and_await_first_round();
+  EXPECT_EQ(shared(0).health(), HealthState::kDraining);
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+  EXPECT_EQ(monitor_->up_count(), 0u);
+  EXPECT_TRUE(monitor_->set_drained("s1", false));
+  EXPECT_EQ(shared(0).health(), HealthState::kUp);
+  EXPECT_EQ(shared(0).keys(), kAllKeys);
+}
+
+TEST_F(HealthMonitorTest, PanicsOnlyWhereNoBackupServes) {
+  config_.health.panic_threshold = 0.6;
+  FakeBackend dead(loop_.get());
+  dead.refuse();
+  add(dead.address());
+  add(dead.address());
+  add(backend_.address());
+  config_.backends[2].backup = true;
+  start_and_await_first_round();
+  EXPECT_FALSE(monitor_->is_panicking()) << "the backup serves";
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+
+  backend_.refuse();
+  ASSERT_TRUE(comes_to(HealthState::kDown, 2));
+  EXPECT_TRUE(monitor_->is_panicking());
+  EXPECT_EQ(shared(0).keys(), kAllKeys);
+  EXPECT_EQ(shared(0).health(), HealthState::kDown) << "it is used, and not called up";
+  EXPECT_EQ(shared(2).keys(), kNoKeys) << "a backup that is down helps nobody";
+
+  dead.listen();
+  ASSERT_TRUE(comes_to(HealthState::kUp, 0));
+  ASSERT_TRUE(comes_to(HealthState::kUp, 1));
+  EXPECT_FALSE(monitor_->is_panicking());
+}
+
+TEST(UpstreamStateTest, AShareOfKeysGrowsByKeysAndLosesNone) {
+  std::size_t before = 0;
+  for (KeyShare share = 0; share <= kAllKeys; share += kAllKeys / 5) {
+    std::size_t within = 0;
+    for (std::uint64_t hash = 0; hash < 65536; ++hash) {
+      const bool is_in = UpstreamState::is_within(share, hash << 16 | hash);
+      if (share > 0 && UpstreamState::is_within(share - 1, hash)) {
+        ASSERT_TRUE(is_in);
+      }
+      within += is_in ? 1 : 0;
+    }
+    EXPECT_NEAR(static_cast<double>(within), static_cast<double>(share), 2.0);
+    EXPECT_GE(within, before);
+    before = within;
+  }
+  EXPECT_EQ(before, 65536u) << "all keys are all";
 }
 
 }  // namespace
