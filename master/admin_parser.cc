@@ -71,10 +71,10 @@ AdminParser::Status AdminParser::parse(std::string_view bytes, std::size_t& cons
   const llhttp_errno_t error = llhttp_execute(&llhttp_, bytes.data(), consumed);
   if (complete_) consumed = static_cast<std::size_t>(llhttp_get_error_pos(&llhttp_) - bytes.data());
   fed_ += consumed;
+  // First what comes first, so that the verdict does not hang on how the bytes arrive.
+  if (!complete_ && error != HPE_OK) return refuse(400, "the request is not HTTP/1.1");
   if (fed_ > max_head_bytes_) return refuse(431, "the request head is too large");
-  if (complete_) return judge();
-  if (error != HPE_OK) return refuse(400, "the request is not HTTP/1.1");
-  return Status::kIncomplete;
+  return complete_ ? judge() : Status::kIncomplete;
 }
 
 AdminParser::Status AdminParser::judge() {
