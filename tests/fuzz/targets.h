@@ -12,6 +12,8 @@ namespace ringmaster::fuzz {
 void fuzz_request(std::string_view input);
 // A line that says who asked (Asked::from, a letter a request), then a backend's bytes.
 void fuzz_response(std::string_view input);
+// How many descriptors come along, then a message from another worker.
+void fuzz_handover(std::string_view input);
 
 struct Target {
   std::string_view name;
@@ -21,6 +23,7 @@ struct Target {
 inline constexpr std::array kTargets = {
     Target{"request", fuzz_request},
     Target{"response", fuzz_response},
+    Target{"handover", fuzz_handover},
 };
 
 }  // namespace ringmaster::fuzz
