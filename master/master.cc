@@ -167,13 +167,17 @@ void Master::start_timers() {
 
 Master::Outcome Master::run() {
   health_.start();
+  const bool is_first_process = ::getpid() == 1;  // of a container
   for (;;) {
     if (may_spawn()) {
       if (auto birth = supervisor_.spawn_missing()) return {kExitOk, std::move(birth)};
     }
     uv_run(loop_.get(), UV_RUN_ONCE);
     act_on_notes();
-    if (std::exchange(child_ended_, false)) supervisor_.reap();
+    if (std::exchange(child_ended_, false)) {
+      supervisor_.reap();
+      if (is_first_process) supervisor_.reap_foreign(reloader_.child());
+    }
     if (!is_stopping()) {
       reload_step();
       continue;

@@ -145,6 +145,10 @@ void Reloader::resume(ReloadQueue queue) {
   phase_ = Phase::kAccepted;
 }
 
+pid_t Reloader::child() const noexcept {
+  return check_ != nullptr ? check_->process.pid : 0;
+}
+
 ReloadQueue Reloader::duplicate_queue() const {
   ReloadQueue copy;
   for (const UniqueFd& waiter : queue_.waiters) copy.waiters.emplace_back(::dup(waiter.get()));

@@ -40,6 +40,8 @@ class Reloader {
 
   bool is_accepted() const noexcept { return phase_ == Phase::kAccepted; }
   bool is_idle() const noexcept { return phase_ == Phase::kIdle; }
+  // The child that checks, which is waited for here; 0: there is none.
+  pid_t child() const noexcept;
   // The end of a reload, for everyone who waits for it; then the next begins, if one was asked for.
   void succeed(const std::string& message);
   void fail(const std::string& why);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -22,6 +23,11 @@ constexpr std::uint64_t kLongestBackOffMs = 5'000;
 // top of the time to drain.
 constexpr std::uint64_t kCutPatienceMs = 1'000;
 
+// A worker can be replaced; the master is who replaces it. So where memory runs out the kernel is
+// to take a worker: these are thousandths of all there is that it seems larger.
+constexpr int kRatherThanMaster = 100;
+constexpr int kMostExpendable = 1'000;
+
 constexpr std::array kMasterSignals{SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE};
 
 std::string describe_end(int status) {
@@ -29,6 +35,13 @@ std::string describe_end(int status) {
     return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   }
   return fmt::format("exited with {}", WEXITSTATUS(status));
+}
+
+void offer_to_oom_killer() {
+  constexpr const char* kFile = "/proc/self/oom_score_adj";
+  int of_master = 0;
+  std::ifstream(kFile) >> of_master;
+  std::ofstream(kFile) << std::min(of_master + kRatherThanMaster, kMostExpendable);
 }
 
 // All but `kept` (sorted here) and the standard streams.
@@ -129,6 +142,7 @@ std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
 // In the child: lets go of all that is the master's.
 WorkerBirth Supervisor::leave_master(std::uint32_t slot, UniqueFd control) {
   segment_.slot(slot).set_pid(::getpid());
+  offer_to_oom_killer();
   uv_loop_fork(resources_.loop);  // until here the child shares the master's epoll set and signals
   for (const int signal : kMasterSignals) ::signal(signal, SIG_IGN);
   ::signal(SIGTERM, SIG_DFL);
@@ -162,6 +176,24 @@ void Supervisor::reap() {
   std::erase_if(strangers_, [](const HandedWorker& stranger) {
     return ::waitpid(stranger.pid, nullptr, WNOHANG) == stranger.pid;
   });
+}
+
+void Supervisor::reap_foreign(pid_t spared) {
+  for (;;) {
+    siginfo_t ended{};
+    if (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+    // One of ours that comes first in the queue is buried in another place: the rest after that.
+    const pid_t pid = ended.si_pid;
+    if (pid == 0 || pid == spared || is_ours(pid)) return;
+    ::waitpid(pid, nullptr, 0);
+  }
+}
+
+bool Supervisor::is_ours(pid_t pid) const noexcept {
+  const auto has_pid = [pid](const auto& worker) { return worker.pid == pid; };
+  return std::any_of(strangers_.begin(), strangers_.end(), has_pid) ||
+         std::any_of(workers_.begin(), workers_.end(),
+                     [pid](const WorkerProcess& worker) { return worker.pid() == pid; });
 }
 
 void Supervisor::bury(const WorkerProcess& worker, int status) {

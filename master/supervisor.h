@@ -45,6 +45,9 @@ class Supervisor {
   std::optional<WorkerBirth> spawn_missing();
   // Takes note of every child that ended: its gauges are given back, its counters stay.
   void reap();
+  // As the first process of a container: buries the orphans of others, which nobody else does.
+  // `spared` is a child that somebody else here waits for; 0: there is none.
+  void reap_foreign(pid_t spared);
   // At a steady pace of WorkerProcess::kLookEveryMs: kills workers whose heartbeat stopped, and
   // cuts those of earlier generations whose time to drain is over.
   void look_after();
@@ -72,6 +75,7 @@ class Supervisor {
   void bury(const WorkerProcess& worker, int status);
   std::uint64_t requests_held_by(std::uint32_t slot) const noexcept;
   bool is_free(std::uint32_t slot) const noexcept;
+  bool is_ours(pid_t pid) const noexcept;
   bool is_of_another(const WorkerProcess& worker) const noexcept;
 
   // Borrowed.
