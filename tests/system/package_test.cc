@@ -1,0 +1,89 @@
+// The package itself: what it installs, and what it leaves when it goes.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/support/client.h"
+#include "tests/system/service.h"
+
+namespace ringmaster::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A box without the package, whatever ran before.
+void purge() {
+  run({"/usr/bin/apt-get", "purge", "-y", "-q", "ringmaster"});
+  fs::remove_all("/etc/ringmaster");
+}
+
+TEST(SystemPackage, InstallsEnablesAndStarts) {
+  purge();
+  const Origin origin({8081});  // where the config that comes with it expects one
+  const Finished done = install(packages()[0]);
+  ASSERT_EQ(done.exit, kDone) << done.output << done.log;
+  EXPECT_EQ(systemctl({"is-enabled", "ringmaster"}).output, "enabled\n");
+  EXPECT_EQ(systemctl({"is-enabled", "ringmaster.socket"}).output, "disabled\n");
+  EXPECT_EQ(systemctl({"is-active", "ringmaster"}).output, "active\n");
+  EXPECT_TRUE(wait_until([] { return get({"127.0.0.1", 3000}, "/").status == 200; }));
+  EXPECT_EQ(run({"/usr/bin/ringmaster", "--check"}).output, "ok\n");
+  const Finished status = run({"/usr/bin/ringmaster", "ctl", "status"});
+  EXPECT_EQ(status.exit, kDone) << status.log;
+  for (const char* file :
+       {"/usr/share/man/man8/ringmaster.8.gz", "/usr/share/man/man5/ringmaster.toml.5.gz",
+        "/usr/share/bash-completion/completions/ringmaster",
+        "/usr/share/doc/ringmaster/README.md.gz", "/usr/share/doc/ringmaster/copyright"}) {
+    EXPECT_TRUE(fs::exists(file)) << file;
+  }
+}
+
+TEST(SystemPackage, RunsAsItsOwnUserAndIsLockedUp) {
+  const Origin origin({8081});
+  const Service service(origin);
+  const std::string pid = std::to_string(service.main_pid());
+  const std::string status = read_whole_file("/proc/" + pid + "/status");
+  EXPECT_EQ(run({"/usr/bin/ps", "-o", "user:20=", "-p", pid}).output, "ringmaster\n");
+  EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos);
+  EXPECT_NE(status.find("CapBnd:\t0000000000000400"), std::string::npos) << status;
+  const Finished security = run({"/usr/bin/systemd-analyze", "security", "--no-pager",
+                                 "--threshold=15", "ringmaster.service"});
+  EXPECT_EQ(security.exit, kDone) << "above 1.5:\n" << security.output;
+}
+
+TEST(SystemPackage, AnEditedConfigSurvivesAnUpgrade) {
+  const Origin origin({8081});
+  const Service service(origin);
+  install(packages()[0]);
+  const std::string edited = read_whole_file(kConfigFile) + "\n# by hand\n";
+  write_whole_file(kConfigFile, edited);
+  ASSERT_EQ(install(packages()[1]).exit, kDone);
+  EXPECT_EQ(read_whole_file(kConfigFile), edited);
+}
+
+TEST(SystemPackage, RemoveKeepsTheConfigPurgeLeavesNothing) {
+  purge();
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
+  write_whole_file(kConfigFile, read_whole_file(kConfigFile) + "# by hand\n");
+  ASSERT_EQ(run({"/usr/bin/apt-get", "remove", "-y", "-q", "ringmaster"}).exit, kDone);
+  EXPECT_TRUE(is_refused({"127.0.0.1", 3000}));
+  EXPECT_TRUE(fs::exists(kConfigFile));
+  EXPECT_FALSE(fs::exists("/usr/bin/ringmaster"));
+
+  // Back again, it starts with what was edited.
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
+  EXPECT_EQ(systemctl({"is-active", "ringmaster"}).output, "active\n");
+  EXPECT_NE(read_whole_file(kConfigFile).find("# by hand"), std::string::npos);
+
+  ASSERT_EQ(run({"/usr/bin/apt-get", "purge", "-y", "-q", "ringmaster"}).exit, kDone);
+  EXPECT_TRUE(is_refused({"127.0.0.1", 3000}));
+  EXPECT_EQ(run({"/usr/bin/pgrep", "ringmaster"}).output, "");
+  for (const char* gone :
+       {"/etc/ringmaster", "/run/ringmaster", "/var/log/ringmaster", "/usr/share/ringmaster",
+        "/usr/share/doc/ringmaster", "/lib/systemd/system/ringmaster.service",
+        "/etc/systemd/system/multi-user.target.wants/ringmaster.service"}) {
+    EXPECT_FALSE(fs::exists(fs::symlink_status(gone))) << gone;
+  }
+}
+
+}  // namespace
+}  // namespace ringmaster::test

@@ -1,0 +1,57 @@
+// systemctl stop, start and restart, with and without ringmaster.socket.
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "tests/support/client.h"
+#include "tests/system/service.h"
+#include "tests/system/traffic.h"
+
+namespace ringmaster::test {
+namespace {
+
+TEST(SystemRestart, FiveUnderLoadCostNobodyAnythingWhereTheSocketHoldsTheQueue) {
+  const Origin origin({8081, 8082, 8083});
+  const Service service(origin, "", {.with_socket = true});
+  CounterWatch watch(service.admin());
+  Traffic traffic({.server = service.endpoint(), .tunnels = 0});
+  ASSERT_TRUE(traffic.is_flowing());
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(systemctl({"restart", "ringmaster.service"}).exit, kDone);
+    ASSERT_TRUE(traffic.wait_for_more(200));
+  }
+  const Tally tally = traffic.stop();
+  EXPECT_EQ(tally.failures(), 0u) << ::testing::PrintToString(tally);
+  EXPECT_EQ(watch.fallen(), "");
+}
+
+TEST(SystemRestart, TheSocketStartsAServiceThatIsStopped) {
+  const Origin origin({8081});
+  const Service service(origin, "", {.with_socket = true});
+  ASSERT_EQ(systemctl({"stop", "ringmaster.service"}).exit, kDone);
+  EXPECT_EQ(property("ringmaster.service", "ActiveState"), "inactive");
+  EXPECT_EQ(get(service.endpoint(), "/").status, 200) << "it waited in the queue";
+  EXPECT_EQ(property("ringmaster.service", "ActiveState"), "active");
+}
+
+TEST(SystemRestart, WithoutTheSocketAStopAnswersWhatIsThereAndRefusesTheRest) {
+  const Origin origin({8081});
+  const Service service(origin);
+  Client client(service.endpoint());
+  client.send(request_head("GET", "/slow"));
+  ASSERT_TRUE(wait_until([&] { return service.metrics().sum("active_connections") == 1; }));
+  auto stop = std::async(std::launch::async, [] {
+    return systemctl({"stop", "ringmaster.service"});
+  });
+  EXPECT_TRUE(wait_until([&] { return is_refused(service.endpoint()); }));
+  const Response last = client.receive();
+  EXPECT_EQ(last.status, 200);
+  EXPECT_TRUE(last.says_close());
+  EXPECT_EQ(stop.get().exit, kDone);
+  EXPECT_EQ(property("ringmaster.service", "Result"), "success");
+  EXPECT_EQ(systemctl({"start", "ringmaster.service"}).exit, kDone);
+  EXPECT_EQ(get(service.endpoint(), "/").status, 200);
+}
+
+}  // namespace
+}  // namespace ringmaster::test
