@@ -1,6 +1,7 @@
 #include "master/reloader.h"
 
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <cerrno>
@@ -34,6 +35,15 @@ struct Reloader::Check {
   bool output_ended = false;
   bool timed_out = false;
   int open_handles = 0;
+
+  // Nobody waits for its verdict any more: it ends now, not after us.
+  void end() {
+    if (!exited && process.pid > 0) {
+      ::kill(process.pid, SIGKILL);
+      ::waitpid(process.pid, nullptr, 0);
+    }
+    close_all();
+  }
 
   void close_all() {
     for (auto* handle :
@@ -127,7 +137,7 @@ std::string Reloader::Check::verdict() const {
 Reloader::~Reloader() {
   if (check_ == nullptr) return;
   check_->owner = nullptr;
-  check_->close_all();
+  check_->end();
 }
 
 void Reloader::request(UniqueFd waiter) {
@@ -198,7 +208,7 @@ void Reloader::give_up() {
     answer(*waiting, 409, "the service is stopping");
   if (check_ != nullptr) {
     check_->owner = nullptr;
-    std::exchange(check_, nullptr)->close_all();
+    std::exchange(check_, nullptr)->end();
   }
   phase_ = Phase::kIdle;
 }

@@ -19,7 +19,7 @@ let isLost = false;
 
 function onAnswer(answer) {
   if (isLost) found();
-  const previous = latest?.status ?? null;
+  const previous = latest;
   latest = answer;
   history.add(answer);
   const {status} = answer;
@@ -32,7 +32,7 @@ function onAnswer(answer) {
   configView.draw(status);
   byId('renewed').hidden = status.page === pageId();
   setText(byId('live'), `Live, ${timeOfDay(answer.time)}`);
-  if (previous) tell(changes(previous, status));
+  if (previous) tell(changes(previous, answer));
   if (!isRingOf(status)) loadRing();
 }
 
@@ -91,7 +91,12 @@ function backendsNote(status) {
 
 // ---- What has happened ----
 
-function changes(was, is) {
+// When the balancer began, as far as an answer tells: the two clocks and the way between them make it a second or so.
+const began = ({status, time}) => Number(time) - status.uptime_seconds * 1000;
+
+function changes(previous, answer) {
+  const was = previous.status;
+  const is = answer.status;
   const before = new Map(was.backends.map((backend) => [backend.name, backend]));
   const now = new Set(is.backends.map(({name}) => name));
   const told = [];
@@ -103,7 +108,7 @@ function changes(was, is) {
   for (const name of before.keys()) {
     if (!now.has(name)) told.push(['unknown', `${name} has left the config`]);
   }
-  if (is.uptime_seconds < was.uptime_seconds) told.push(['unknown', 'The balancer was started anew']);
+  if (began(answer) - began(previous) > 1500) told.push(['unknown', 'The balancer was started anew']);
   else if (was.generation !== is.generation) {
     told.push(['unknown', `Generation ${is.generation} of the config is in force`]);
   }

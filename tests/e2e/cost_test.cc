@@ -101,14 +101,14 @@ std::uint16_t listen_everywhere() {
 }
 
 TEST(Cost, AThousandBackendsStartInAFifthOfASecond) {
-  const std::string port = std::to_string(listen_everywhere());
-  std::string config = "[server]\nworkers = 1\n[health]\npath = \"\"\n";
-  for (int i = 0; i < 1000; ++i) {
-    config += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.1." +
-              std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + ":" + port + "\"\n";
-  }
   double least = 1e9;  // what shares the processor meanwhile can only add to it
   for (int attempt = 0; attempt < 5 && least > 0.2; ++attempt) {
+    const std::string port = std::to_string(listen_everywhere());
+    std::string config = "[server]\nworkers = 1\n[health]\npath = \"\"\n";
+    for (int i = 0; i < 1000; ++i) {
+      config += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.1." +
+                std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + ":" + port + "\"\n";
+    }
     Ringmaster ringmaster(config);
     least = std::min(least, cpu_seconds(ringmaster.process().pid()));
     EXPECT_EQ(ringmaster.metrics().sum("ringmaster_backend_up"), 1000);

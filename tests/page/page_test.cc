@@ -153,8 +153,10 @@ TEST_F(Page, SaysWhenItHasLostTheBalancerAndFindsItAgain) {
   ringmaster.reset();
   ASSERT_TRUE(wait_until([&] { return browser_.text("#lost") != ""; }));
   EXPECT_NE(browser_.text("#lost").find("Its last answer was at "), std::string::npos);
-  EXPECT_EQ(browser_.run("return getComputedStyle(document.querySelector('main')).filter"),
-            "grayscale(1)");
+  EXPECT_TRUE(wait_until([&] {  // it fades
+    return browser_.run("return getComputedStyle(document.querySelector('main')).filter") ==
+           "grayscale(1)";
+  }));
   EXPECT_EQ(browser_.text("#tile-service"), "Serving") << "what was known last";
 
   ringmaster.emplace("[admin]\nlisten = \"" + admin.to_string() + "\"\n" + backend.toml());

@@ -202,7 +202,10 @@ void Rig::run_batch(std::vector<std::unique_ptr<Run>>& batch) {
   expect_no_strays();
   deferred_.clear();
   for (auto& upstream : upstreams_) {
-    if (upstream.run != nullptr) leave(upstream, Say::Then::kEnd);  // a request that broke off
+    if (upstream.run != nullptr) {  // a tunnel, or a request that broke off
+      leave(upstream, Say::Then::kEnd);
+      upstream.unread.clear();  // its end may come when this batch is long forgotten
+    }
     upstream.run = upstream.last = nullptr;
   }
   for (auto& run : batch) run->fd.reset();

@@ -231,7 +231,7 @@ TEST_F(AdminServerTest, AHandlerThatThrowsCostsOnlyItsRequest) {
   const std::string response =
       exchange("GET /throws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(status_of(response), 500);
-  EXPECT_EQ(log_.count("error admin: /throws failed: oh"), 1);
+  EXPECT_EQ(log_.count("error admin: /throws failed: oh; please report this"), 1);
 }
 
 TEST_F(AdminServerTest, AHeadOfTheLimitPassesAndOneByteMoreDoesNot) {

@@ -38,6 +38,8 @@ TEST_F(MetricsExporterTest, EveryFamilyOfTheContractIsThere) {
       {"ringmaster_ejections_total", "counter"},
       {"ringmaster_health_checks_total", "counter"},
       {"ringmaster_retries_total", "counter"},
+      {"ringmaster_retries_refused_total", "counter"},
+      {"ringmaster_panic_mode", "gauge"},
       {"ringmaster_upstream_connections", "gauge"},
       {"ringmaster_upstream_connections_reused_total", "counter"},
       {"ringmaster_upstream_connect_duration_seconds", "histogram"},

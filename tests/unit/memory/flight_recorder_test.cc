@@ -109,7 +109,11 @@ TEST(FlightRecorder, IsReadWholeWhileItIsWritten) {
   recorder->publish(FlightRecorder::kUnpublished, numbered(0));
   const pid_t writer = ::fork();
   if (writer == 0) {
-    for (std::uint64_t n = 1; !stop->load(); ++n) recorder->publish(0, numbered(n));
+    for (std::uint64_t n = 1; !stop->load(); ++n) {
+      recorder->publish(0, numbered(n));
+      // Now and then for longer than a reader takes, or none would ever be quick enough.
+      for (std::uint64_t wait = n % 64 * 8; wait != 0 && !stop->load(); --wait) continue;
+    }
     ::_exit(0);
   }
   std::uint64_t whole = 0;
