@@ -12,7 +12,7 @@ void write_ring(const Config& config, const std::vector<std::uint32_t>& upstream
       members.push_back({backend.name, backend.weight, upstreams[i]});
     }
   }
-  HashRing::write(build_ring(members, config.hash.virtual_nodes), memory);
+  HashRing::build(members, config.hash.virtual_nodes, memory);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <bitset>
 #include <charconv>
@@ -40,40 +41,44 @@ std::size_t index_offset(std::size_t points) {
   return kPointsOffset + align_up(points * sizeof(RingPoint));
 }
 
-// Appends the points of one member.
-void add_points(const RingMember& member, std::uint32_t virtual_nodes,
-                std::vector<RingPoint>& points) {
+// Calls `take(points)` with all points of one member, a batch at a time: what is done with the
+// points of a batch waits for memory, for several of them at once.
+template <class Take>
+void for_each_batch(const RingMember& member, std::uint32_t virtual_nodes, Take&& take) {
   const std::uint64_t replicas = std::uint64_t{member.weight} * virtual_nodes;
   std::string text(member.name);
   text += '#';
   const std::size_t prefix = text.size();
   text.resize(prefix + kReplicaDigits);
+  std::array<RingPoint, 128> batch;
+  std::size_t size = 0;
   for (std::uint64_t replica = 0; replica < replicas; ++replica) {
     char* const digits = text.data() + prefix;
     const char* const end = std::to_chars(digits, digits + kReplicaDigits, replica).ptr;
     const std::string_view label(text.data(), static_cast<std::size_t>(end - text.data()));
-    points.push_back({hash_key(label), member.upstream, 0});
+    batch[size++] = {hash_key(label), member.upstream, 0};
+    if (size < batch.size() && replica + 1 < replicas) continue;
+    take(std::span<const RingPoint>(batch.data(), size));
+    size = 0;
   }
 }
 
-// Sorts by hash and keeps the order of equal ones: a counting sort on the top bits, then an
-// insertion sort that moves each point by a place or two.
-std::vector<RingPoint> sorted_by_hash(const std::vector<RingPoint>& points) {
-  const std::uint32_t bits = index_bits_for(points.size());
-  const std::uint32_t shift = 64 - bits;
-  std::vector<std::uint32_t> next(index_entries(bits), 0);
-  for (const RingPoint& point : points) ++next[(point.hash >> shift) + 1];
-  for (std::size_t slot = 1; slot < next.size(); ++slot) next[slot] += next[slot - 1];
+// In the order of names, so that points with equal hashes are too, whatever order we were given.
+std::vector<RingMember> ordered_by_name(std::span<const RingMember> members) {
+  std::vector<RingMember> by_name(members.begin(), members.end());
+  std::sort(by_name.begin(), by_name.end(),
+            [](const RingMember& a, const RingMember& b) { return a.name < b.name; });
+  return by_name;
+}
 
-  std::vector<RingPoint> sorted(points.size());
-  for (const RingPoint& point : points) sorted[next[point.hash >> shift]++] = point;
-  for (std::size_t i = 1; i < sorted.size(); ++i) {
-    const RingPoint point = sorted[i];
+// Each point is a place or two from where it belongs; equal ones keep their order.
+void sort_nearly_sorted(std::span<RingPoint> points) {
+  for (std::size_t i = 1; i < points.size(); ++i) {
+    const RingPoint point = points[i];
     std::size_t at = i;
-    for (; at > 0 && sorted[at - 1].hash > point.hash; --at) sorted[at] = sorted[at - 1];
-    sorted[at] = point;
+    for (; at > 0 && points[at - 1].hash > point.hash; --at) points[at] = points[at - 1];
+    points[at] = point;
   }
-  return sorted;
 }
 
 // Fills the index: entry s is the first point whose top bits are at least s. The last entry lies
@@ -97,25 +102,20 @@ std::uint32_t count_members(std::span<const RingPoint> points) {
   return static_cast<std::uint32_t>(seen.count());
 }
 
+void write_header(std::span<const RingPoint> points, std::byte* memory) {
+  const HashRing::Header header{
+      .point_count = static_cast<std::uint32_t>(points.size()),
+      .member_count = count_members(points),
+      .index_bits = index_bits_for(points.size()),
+      .reserved = 0,
+  };
+  std::memcpy(memory, &header, sizeof header);
+}
+
 }  // namespace
 
 std::uint64_t hash_key(std::string_view key) noexcept {
   return XXH3_64bits(key.data(), key.size());
-}
-
-std::vector<RingPoint> build_ring(std::span<const RingMember> members,
-                                  std::uint32_t virtual_nodes) {
-  // In the order of names, so that points with equal hashes are too, whatever order we were given.
-  std::vector<RingMember> by_name(members.begin(), members.end());
-  std::sort(by_name.begin(), by_name.end(),
-            [](const RingMember& a, const RingMember& b) { return a.name < b.name; });
-  std::uint64_t total = 0;
-  for (const RingMember& member : by_name) total += std::uint64_t{member.weight} * virtual_nodes;
-
-  std::vector<RingPoint> points;
-  points.reserve(total);
-  for (const RingMember& member : by_name) add_points(member, virtual_nodes, points);
-  return sorted_by_hash(points);
 }
 
 std::size_t HashRing::bytes_for(std::size_t points) noexcept {
@@ -123,16 +123,43 @@ std::size_t HashRing::bytes_for(std::size_t points) noexcept {
   return index_offset(points) + align_up(index_bytes);
 }
 
+void HashRing::build(std::span<const RingMember> members, std::uint32_t virtual_nodes,
+                     std::byte* memory) {
+  const std::vector<RingMember> by_name = ordered_by_name(members);
+  std::uint64_t total = 0;
+  for (const RingMember& member : by_name) total += std::uint64_t{member.weight} * virtual_nodes;
+
+  const std::uint32_t bits = index_bits_for(total);
+  const std::uint32_t shift = 64 - bits;
+  const std::size_t entries = index_entries(bits);
+  auto* const points = reinterpret_cast<RingPoint*>(memory + kPointsOffset);
+  auto* const index = reinterpret_cast<std::uint32_t*>(memory + index_offset(total));
+
+  // A counting sort on the top bits, in place: each hash is computed twice, which costs less than
+  // memory that is touched for the first time.
+  std::fill_n(index, entries, 0);
+  for (const RingMember& member : by_name) {
+    for_each_batch(member, virtual_nodes, [&](std::span<const RingPoint> batch) {
+      for (const RingPoint& point : batch) ++index[(point.hash >> shift) + 1];
+    });
+  }
+  for (std::size_t slot = 1; slot < entries; ++slot) index[slot] += index[slot - 1];
+  for (const RingMember& member : by_name) {
+    for_each_batch(member, virtual_nodes, [&](std::span<const RingPoint> batch) {
+      for (const RingPoint& point : batch) points[index[point.hash >> shift]++] = point;
+    });
+  }
+  // Every entry has moved on to the beginning of the next slot.
+  std::copy_backward(index, index + entries - 1, index + entries);
+  index[0] = 0;
+  sort_nearly_sorted({points, total});
+  write_header({points, total}, memory);
+}
+
 void HashRing::write(std::span<const RingPoint> points, std::byte* memory) noexcept {
-  const Header header{
-      .point_count = static_cast<std::uint32_t>(points.size()),
-      .member_count = count_members(points),
-      .index_bits = index_bits_for(points.size()),
-      .reserved = 0,
-  };
-  std::memcpy(memory, &header, sizeof header);
+  write_header(points, memory);
   if (!points.empty()) std::memcpy(memory + kPointsOffset, points.data(), points.size_bytes());
-  fill_index(points, header.index_bits,
+  fill_index(points, index_bits_for(points.size()),
              reinterpret_cast<std::uint32_t*>(memory + index_offset(points.size())));
 }
 

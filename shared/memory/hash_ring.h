@@ -31,10 +31,6 @@ struct RingMember {
   std::uint32_t upstream;
 };
 
-// The ring as a pure function of its members: point r of a member lies at XXH3-64 of "name#r",
-// r in [0, weight x virtual_nodes). Names are distinct; the members' order does not matter.
-std::vector<RingPoint> build_ring(std::span<const RingMember> members, std::uint32_t virtual_nodes);
-
 // Where a key lies on the ring.
 std::uint64_t hash_key(std::string_view key) noexcept;
 
@@ -52,7 +48,13 @@ class HashRing {
 
   // Bytes that a ring of at most `points` points takes up; 64-byte aligned memory is expected.
   static std::size_t bytes_for(std::size_t points) noexcept;
-  // Lays `points` (sorted) out in `memory`, which holds bytes_for(points.size()).
+  // The ring as a pure function of its members, built in `memory`, which holds bytes_for() their
+  // points: point r of a member lies at XXH3-64 of "name#r", r in [0, weight x virtual_nodes).
+  // Names are distinct; the members' order does not matter.
+  static void build(std::span<const RingMember> members, std::uint32_t virtual_nodes,
+                    std::byte* memory);
+  // Lays `points` of one's own choice (sorted) out in `memory`, which holds
+  // bytes_for(points.size()).
   static void write(std::span<const RingPoint> points, std::byte* memory) noexcept;
 
   HashRing() noexcept = default;  // an empty ring

@@ -28,8 +28,7 @@ void bench_ring(const Segment& segment, std::uint32_t backends, std::uint32_t vi
   std::vector<RingMember> members;
   for (std::uint32_t i = 0; i < backends; ++i) members.push_back({names[i], 1, i});
   const std::uint64_t start = monotonic_ns();
-  const auto points = build_ring(members, virtual_nodes);
-  HashRing::write(points, segment.ring_memory(1, false));
+  HashRing::build(members, virtual_nodes, segment.ring_memory(1, false));
   const double build_ms = static_cast<double>(monotonic_ns() - start) / 1e6;
   const HashRing ring = segment.ring(1, false);
   std::uint64_t sum = 0;

@@ -28,9 +28,17 @@ class Ring {
     weights.resize(names_.size(), 1);
     std::vector<RingMember> members;
     for (std::uint32_t i = 0; i < names_.size(); ++i) members.push_back({names_[i], weights[i], i});
-    lay_out(build_ring(members, virtual_nodes));
+    std::size_t points = 0;
+    for (const RingMember& member : members) points += member.weight * virtual_nodes;
+    memory_ = std::make_unique<test::SharedMemory>(HashRing::bytes_for(points));
+    HashRing::build(members, virtual_nodes, memory_->data());
+    ring_ = HashRing(memory_->data());
   }
-  explicit Ring(const std::vector<RingPoint>& points) { lay_out(points); }
+  explicit Ring(const std::vector<RingPoint>& points) {
+    memory_ = std::make_unique<test::SharedMemory>(HashRing::bytes_for(points.size()));
+    HashRing::write(points, memory_->data());
+    ring_ = HashRing(memory_->data());
+  }
 
   const HashRing* operator->() const { return &ring_; }
   std::uint32_t upstream_of(std::uint64_t hash) const {
@@ -41,12 +49,6 @@ class Ring {
   }
 
  private:
-  void lay_out(const std::vector<RingPoint>& points) {
-    memory_ = std::make_unique<test::SharedMemory>(HashRing::bytes_for(points.size()));
-    HashRing::write(points, memory_->data());
-    ring_ = HashRing(memory_->data());
-  }
-
   std::vector<std::string> names_;
   std::unique_ptr<test::SharedMemory> memory_;
   HashRing ring_;
@@ -274,9 +276,13 @@ TEST(HashRing, MoreWeightTakesKeysAndGivesNoneAway) {
 
 TEST(HashRing, SortsItsPointsAsAComparisonSortWould) {
   std::vector<std::string> names = numbered("member-", 50);
+  std::vector<std::uint32_t> weights;
   std::vector<RingMember> members;
-  for (std::uint32_t i = 0; i < names.size(); ++i) members.push_back({names[i], 1 + i % 3, i});
-  const auto points = build_ring(members, 333);
+  for (std::uint32_t i = 0; i < names.size(); ++i) {
+    weights.push_back(1 + i % 3);
+    members.push_back({names[i], weights.back(), i});
+  }
+  const Ring ring(names, 333, weights);
 
   std::vector<std::pair<std::uint64_t, std::string>> expected;
   for (const RingMember& member : members) {
@@ -286,10 +292,10 @@ TEST(HashRing, SortsItsPointsAsAComparisonSortWould) {
     }
   }
   std::sort(expected.begin(), expected.end());
-  ASSERT_EQ(points.size(), expected.size());
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    ASSERT_EQ(points[i].hash, expected[i].first);
-    ASSERT_EQ(names[points[i].upstream], expected[i].second);
+  ASSERT_EQ(ring->point_count(), expected.size());
+  for (std::uint32_t i = 0; i < ring->point_count(); ++i) {
+    ASSERT_EQ(ring->point(i).hash, expected[i].first);
+    ASSERT_EQ(names[ring->point(i).upstream], expected[i].second);
   }
 }
 
