@@ -256,12 +256,19 @@ TEST(Reload, ABackendThatLeavesDrainsAndKeepsItsSeries) {
 
 TEST(Reload, GivesNoClientAFreshBurst) {
   Backend backend("s1");
-  const std::string limit = "[rate_limit]\nrequests_per_second = 1\nburst = 3\n";
+  constexpr int kBurst = 60;
+  const std::string limit = "[rate_limit]\nrequests_per_second = 1\nburst = 60\n";
   Ringmaster ringmaster(limit + backend.toml());
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
-  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 429);
+  const Stopwatch watch;
+  const auto admitted = [&] {
+    int count = 0;
+    for (int i = 0; i < kBurst; ++i) count += get(ringmaster.endpoint(), "/").status == 200;
+    return count;
+  };
+  EXPECT_EQ(admitted(), kBurst);
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
-  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 429);
+  const int again = admitted();
+  EXPECT_LE(again, watch.elapsed() / seconds(1) + 1) << "what the time since the first earned";
 }
 
 TEST(Reload, KnowsAtOnceWhoWasDown) {
