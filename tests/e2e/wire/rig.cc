@@ -111,7 +111,9 @@ Rig::Rig(const std::string& server, const std::string& more, const std::string& 
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   ringmaster_ = std::make_unique<Ringmaster>(
       "[server]\nworkers = 1\n" + server + "\n[health]\npath = \"\"\n" + more +
-      "\n[[backend]]\nname = \"b\"\naddress = \"" + backend_ + "\"\n");
+      // A batch leaves more connections idle than are kept by default, and each is looked at.
+      "[upstream]\nmax_idle = 10000\n" + "\n[[backend]]\nname = \"b\"\naddress = \"" + backend_ +
+      "\"\n");
   ::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
   handlers_[next_key_] = [this] { accept_upstreams(); };
   watch(listener_.get(), next_key_++);
