@@ -24,11 +24,7 @@ namespace {
 // rather than a thousand deaths of a few. A process under the sanitizers costs some twenty times as
 // much to fork and to start, and what they look for (a wrong access) does not depend on how often:
 // they see the same bursts on fewer workers.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kWorkers = 10;
-#else
-constexpr std::size_t kWorkers = 100;
-#endif
+const std::size_t kWorkers = binary_is_sanitized() ? 10 : 100;
 constexpr int kBurstsOfGeneration[] = {4, 3, 3};
 constexpr milliseconds kRecovery = seconds(60);
 

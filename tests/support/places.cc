@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 namespace ringmaster::test {
 namespace {
@@ -15,6 +17,15 @@ std::string either(const char* variable, const char* built) {
 
 std::string ringmaster_binary() {
   return either("RINGMASTER_BINARY", RINGMASTER_BINARY);
+}
+
+bool binary_is_sanitized() {
+  static const bool is_sanitized = [] {
+    std::ifstream file(ringmaster_binary(), std::ios::binary);
+    const std::string image(std::istreambuf_iterator<char>(file), {});
+    return image.find("libasan.so") != std::string::npos;  // named among the libraries it needs
+  }();
+  return is_sanitized;
 }
 
 std::string test_backend_binary() {

@@ -7,6 +7,9 @@
 namespace ringmaster::test {
 
 std::string ringmaster_binary();
+// Whether that binary was built with AddressSanitizer: it is slower then, and makes calls of its
+// own.
+bool binary_is_sanitized();
 std::string test_backend_binary();
 std::string allocation_counter_library();
 // Empty where there is none.

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "tests/support/places.h"
+
 namespace ringmaster::test {
 
 using Clock = std::chrono::steady_clock;
@@ -34,11 +36,7 @@ inline milliseconds noise() {
   if (const char* text = std::getenv("RINGMASTER_TEST_NOISE_MS")) {
     return milliseconds(std::atol(text));
   }
-#ifdef __SANITIZE_ADDRESS__
-  return milliseconds(3000);
-#else
-  return milliseconds(1000);
-#endif
+  return milliseconds(binary_is_sanitized() ? 3000 : 1000);
 }
 
 class Stopwatch {
