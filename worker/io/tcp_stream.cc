@@ -10,13 +10,23 @@
 namespace ringmaster {
 namespace {
 
-TcpStream::Owner& owner_of(uv_stream_t* stream) noexcept {
-  return *static_cast<TcpStream::Owner*>(stream->data);
+TcpStream& stream_of(const void* handle) noexcept {
+  return *static_cast<TcpStream*>(static_cast<const uv_handle_t*>(handle)->data);
 }
 
-void allocate(uv_handle_t* handle, std::size_t, uv_buf_t* room) noexcept {
-  const auto space = owner_of(reinterpret_cast<uv_stream_t*>(handle)).read_room();
-  *room = uv_buf_init(space.data(), static_cast<unsigned>(space.size()));
+// No room for libuv to read into: it says UV_ENOBUFS instead, and we read ourselves.
+void offer_no_room(uv_handle_t*, std::size_t, uv_buf_t* room) noexcept {
+  *room = uv_buf_init(nullptr, 0);
+}
+
+// As libuv does, but through recv(), the shorter way through the kernel for a socket. One read a
+// turn: what it leaves makes the loop come back.
+ssize_t receive(int fd, std::span<char> room) noexcept {
+  ssize_t received = 0;
+  do {
+    received = ::recv(fd, room.data(), room.size(), 0);
+  } while (received < 0 && errno == EINTR);
+  return received;
 }
 
 // As uv_try_write() does, but through send(), the shorter way through the kernel for a socket; what
@@ -41,14 +51,14 @@ ssize_t send_now(int fd, std::span<const uv_buf_t> pieces) noexcept {
 
 int TcpStream::adopt(uv_loop_t* loop, int fd) {
   uv_tcp_init(loop, &handle_);  // without a socket it cannot fail
-  handle_.data = &owner_;
+  handle_.data = this;
   fd_ = fd;
   return uv_tcp_open(&handle_, fd);
 }
 
 int TcpStream::open(uv_loop_t* loop) {
   const int error = uv_tcp_init(loop, &handle_);
-  handle_.data = &owner_;
+  handle_.data = this;
   return error;
 }
 
@@ -61,15 +71,20 @@ int TcpStream::connect(uv_connect_t* request, const SocketAddress& address, uv_c
 
 void TcpStream::start_reading() noexcept {
   if (reading_ || closing_) return;
-  const auto on_read = [](uv_stream_t* stream, ssize_t n, const uv_buf_t*) noexcept {
-    Owner& owner = owner_of(stream);
-    if (n > 0) {
-      owner.on_read(static_cast<std::size_t>(n));
-    } else if (n < 0) {
-      owner.on_read_end(static_cast<int>(n));
-    }
+  const auto on_readable = [](uv_stream_t* handle, ssize_t, const uv_buf_t*) noexcept {
+    stream_of(handle).read();
   };
-  reading_ = uv_read_start(reinterpret_cast<uv_stream_t*>(&handle_), allocate, on_read) == 0;
+  reading_ =
+      uv_read_start(reinterpret_cast<uv_stream_t*>(&handle_), offer_no_room, on_readable) == 0;
+}
+
+void TcpStream::read() {
+  const ssize_t n = receive(fd_, owner_.read_room());
+  if (n > 0) return owner_.on_read(static_cast<std::size_t>(n));
+  const int end = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
+  if (end == UV_EAGAIN) return;
+  stop_reading();
+  owner_.on_read_end(end);
 }
 
 void TcpStream::stop_reading() noexcept {
@@ -135,7 +150,7 @@ void TcpStream::close() noexcept {
 }
 
 void TcpStream::on_closed_callback(uv_handle_t* handle) noexcept {
-  owner_of(reinterpret_cast<uv_stream_t*>(handle)).on_closed();
+  stream_of(handle).owner_.on_closed();
 }
 
 }  // namespace ringmaster

@@ -72,17 +72,18 @@ class TcpStream {
   }
 
   // Whether the peer's end was a reset: libuv calls it an end too where both are seen at once.
-  bool was_reset() const noexcept;
+  [[gnu::cold]] bool was_reset() const noexcept;
   // Sends FIN. Precondition: !is_writing().
   void end_writing() noexcept;
   // The peer would find out at its next read or write otherwise: sends RST and closes.
-  void reset() noexcept;
+  [[gnu::cold]] void reset() noexcept;
   // Closes; on_closed() comes in a later callback. Both may be called more than once.
   void close() noexcept;
   bool is_closing() const noexcept { return closing_; }
   int fd() const noexcept { return fd_; }
 
  private:
+  void read();
   static void on_closed_callback(uv_handle_t* handle) noexcept;
 
   // Borrowed: the owner embeds us, the pool is the worker's.
