@@ -9,15 +9,11 @@
 namespace ringmaster {
 namespace {
 
-std::uint64_t ms(Duration duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 // How long an idle connection is kept while draining, for a request that was already on its way.
-constexpr std::uint64_t kDrainGraceMs = 1000;
+constexpr Duration kDrainGrace(1000);
 // How long we read on after the last answer, so that what is still coming does not reset the
 // connection before the client has read it (RFC 9112 section 9.6): between two reads, and in all.
-constexpr std::uint64_t kLingerMs = 2000;
+constexpr Duration kLinger(2000);
 constexpr std::uint64_t kMostLingerMs = 30'000;
 
 }  // namespace
@@ -34,7 +30,7 @@ bool ClientConnection::start(int fd) {
   become(State::kIdle);
   stream_.start_reading();
   // A connection that sends nothing is no better than one that sends its head too slowly.
-  timer_.arm(ms(all_.context().config.server.header_timeout));
+  timer_.arm(all_.context().config.server.header_timeout);
   return true;
 }
 
@@ -53,7 +49,7 @@ bool ClientConnection::resume(HandedConnection& handed) {
     input_->commit(handed.from_client.size());
   }
   stream_.start_reading();
-  timer_.arm(ms(context.config.server.keepalive_timeout));
+  timer_.arm(context.config.server.keepalive_timeout);
   return true;
 }
 
@@ -148,7 +144,7 @@ void ClientConnection::serve(bool pipelined) {
       become(State::kBusy);
       exchange_ = all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this),
                                                 peer_, pipelined);
-      timer_.arm(ms(all_.context().config.server.header_timeout));
+      timer_.arm(all_.context().config.server.header_timeout);
     }
     exchange_->on_client_data();
     if (exchange_ != nullptr && is_new && peer_ended_) exchange_->on_client_end();
@@ -175,9 +171,8 @@ void ClientConnection::await_request() {
     if (state_ == State::kClosed) return;
   }
   stream_.start_reading();
-  timer_.arm(all_.context().ends_connections()
-                 ? kDrainGraceMs
-                 : ms(all_.context().config.server.keepalive_timeout));
+  timer_.arm(all_.context().ends_connections() ? kDrainGrace
+                                               : all_.context().config.server.keepalive_timeout);
 }
 
 // A pipelined head that began late in the buffer gets the whole of it.
@@ -241,7 +236,7 @@ void ClientConnection::linger() {
   stream_.end_writing();
   if (input_) input_.reset();
   stream_.start_reading();
-  timer_.arm(kLingerMs);
+  timer_.arm(kLinger);
   linger_until_ms_ = uv_now(all_.context().loop) + kMostLingerMs;
 }
 
@@ -251,7 +246,7 @@ void ClientConnection::linger_on() {
   input_.reset();
   const std::uint64_t now = uv_now(all_.context().loop);
   if (all_.context().draining || now >= linger_until_ms_) return;
-  timer_.arm(std::min(kLingerMs, linger_until_ms_ - now));
+  timer_.arm(std::min(kLinger, Duration(linger_until_ms_ - now)));
 }
 
 void ClientConnection::on_timeout() {
@@ -271,7 +266,7 @@ void ClientConnection::on_timeout() {
 }
 
 void ClientConnection::begin_drain() noexcept {
-  if (state_ == State::kIdle) timer_.arm(kDrainGraceMs);
+  if (state_ == State::kIdle) timer_.arm(kDrainGrace);
 }
 
 bool ClientConnection::cut(RejectReason reason) {

@@ -31,16 +31,16 @@ class ClientConnection final : private TcpStream::Owner,
   bool start(int fd);
 
   // Goes on with a connection that another worker gave us; its sockets are taken. False: refused.
-  bool resume(HandedConnection& handed);
+  [[gnu::cold]] bool resume(HandedConnection& handed);
   // Gives the connection to another worker, if it waits for a request or is a tunnel. False: it
   // must be tried again later.
-  bool hand_over();
+  [[gnu::cold]] bool hand_over();
 
   // The listeners are closed: an idle connection gets a short grace for a request already on its
   // way.
-  void begin_drain() noexcept;
+  [[gnu::cold]] void begin_drain() noexcept;
   // Ends the connection at once. True if that cut a request short.
-  bool cut(RejectReason reason);
+  [[gnu::cold]] bool cut(RejectReason reason);
 
  private:
   friend class ClientConnections;
@@ -51,24 +51,24 @@ class ClientConnection final : private TcpStream::Owner,
   void on_read_end(int error) override;
   void on_written(int status) override;
   void on_closed() override;
-  void on_timeout() override;
+  [[gnu::cold]] void on_timeout() override;
 
   TcpStream& stream() override { return stream_; }
   Timer& timer() override { return timer_; }
   Buffer& input() override { return *input_; }
   void use_bulk_input() override;
   void resume_reading() override;
-  void on_tunnel() override;
+  [[gnu::cold]] void on_tunnel() override;
   void on_exchange_done(Exchange::Ending ending) override;
 
   void serve(bool pipelined);
-  bool read_proxy_header();
-  void refuse_proxy_header();
+  [[gnu::cold]] bool read_proxy_header();
+  [[gnu::cold]] void refuse_proxy_header();
   void await_request();
   void compact_input() noexcept;
-  void go_on(HandedConnection& handed);
-  void linger();
-  void linger_on();
+  [[gnu::cold]] void go_on(HandedConnection& handed);
+  [[gnu::cold]] void linger();
+  [[gnu::cold]] void linger_on();
   void close();
   void become(State state) noexcept;
   void drop_exchange() noexcept;

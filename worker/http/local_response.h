@@ -25,12 +25,13 @@ inline constexpr std::size_t kMaxLocalResponse = 768;
 
 // Writes head and body; returns the length. `out` holds kMaxLocalResponse. Precondition: the reason
 // has a status, and is not kMaxForwards.
-std::size_t write_local_response(const LocalResponse& response, char* out) noexcept;
+[[gnu::cold]] std::size_t write_local_response(const LocalResponse& response, char* out) noexcept;
 
 // What an OPTIONS or TRACE request with Max-Forwards: 0 gets from us, its final recipient (RFC 9110
 // section 7.6.2): what is allowed, or the request as it came, without what may be a secret
 // (section 9.3.8). `out` holds head.size + kMaxLocalResponse. `response.reason` is kMaxForwards.
-std::size_t write_recipient_response(const RequestHead& head, const LocalResponse& response,
-                                     char* out) noexcept;
+[[gnu::cold]] std::size_t write_recipient_response(const RequestHead& head,
+                                                   const LocalResponse& response,
+                                                   char* out) noexcept;
 
 }  // namespace ringmaster

@@ -46,8 +46,8 @@ class RequestParser {
   ParseStatus read_fields(std::uint32_t end, RequestHead& head) noexcept;
   ParseStatus finish(bool line_is_stale, const ParseLimits& limits, RequestHead& head) noexcept;
   ParseStatus fill_request_line(const char* bytes, RequestHead& head) noexcept;
-  RejectReason reason_for_length() const noexcept;
-  ParseStatus fail(RejectReason reason) noexcept;
+  [[gnu::cold]] RejectReason reason_for_length() const noexcept;
+  [[gnu::cold]] ParseStatus fail(RejectReason reason) noexcept;
 
   FieldSection fields_;
   Phase phase_ = Phase::kEmptyLine;

@@ -4,9 +4,9 @@
 
 namespace ringmaster {
 
-void Timer::arm(std::uint64_t after_ms) noexcept {
+void Timer::arm(std::chrono::milliseconds after) noexcept {
   const std::uint64_t now = uv_now(wheel_.loop_);
-  deadline_ms_ = now + after_ms;
+  deadline_ms_ = now + static_cast<std::uint64_t>(after.count());
   // A deadline that moved away leaves the timer where it is; it is put right when its slot comes
   // up.
   if (slot_tick_ != 0 && slot_tick_ * TimerWheel::kTickMs <= deadline_ms_ + TimerWheel::kTickMs) {

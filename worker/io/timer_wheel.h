@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 
 #include "shared/base/uv_handle.h"
@@ -32,8 +33,8 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
   ~Timer();
 
-  // Fires `after_ms` from the loop's present time on; replaces an earlier arming.
-  void arm(std::uint64_t after_ms) noexcept;
+  // Fires that long after the loop's present time; replaces an earlier arming.
+  void arm(std::chrono::milliseconds after) noexcept;
   void disarm() noexcept { deadline_ms_ = 0; }
 
  private:

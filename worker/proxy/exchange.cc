@@ -1,5 +1,4 @@
-// The life of an exchange: admitted, sent to a backend, retried, refused, timed out, accounted,
-// ended.
+// The life of an exchange that goes well: named, admitted, sent to a backend, accounted, ended.
 #include "worker/proxy/exchange.h"
 
 #include <sys/random.h>
@@ -11,16 +10,7 @@
 namespace ringmaster {
 namespace {
 
-std::uint64_t ms(Duration duration) noexcept {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 constexpr std::uint32_t kRetryAfterNoBackendS = 1;
-// What the master needs to find a dead backend dead, amply.
-constexpr std::uint64_t kVerdictPatienceMs = 250;
-// A refused request's body that is no longer than this is read to its end rather than the
-// connection closed.
-constexpr std::uint64_t kMostDiscardedBytes = 64 * 1024;
 
 RequestIdSource seeded_by_kernel() {
   std::array<std::uint64_t, 2> seed;
@@ -189,61 +179,8 @@ bool Exchange::awaits_continue() const noexcept {
 
 void Exchange::arm_while_awaiting() {
   const bool for_backend = request_done_ || awaits_continue();
-  client_.timer().arm(
-      ms(for_backend ? config().upstream.response_timeout : config().server.body_timeout));
-}
-
-// This attempt is over without an answer: the next backend of the ring walk, or the client learns
-// why.
-void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retry) {
-  failure_ = reason;
-  look_at_clock();
-  record_failure(cause);
-  if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
-    return refuse(reason);
-  }
-  if (!may_retry_for(cause)) {
-    failure_cause_ = cause;
-    return await_verdict();
-  }
-  ++retries_;
-  retry_elsewhere(cause);
-}
-
-// Only a retry that may load a live backend twice is limited.
-bool Exchange::may_retry_for(RetryCause cause) noexcept {
-  const bool is_limited =
-      cause == RetryCause::kConnectTimeout || cause == RetryCause::kUpstreamClosed;
-  if (!is_limited || retry_permit_) return true;
-  if (!proxy_.context.segment.upstream(upstream_index_).is_usable()) return true;
-  retry_permit_ = proxy_.retries.ask();
-  return static_cast<bool>(retry_permit_);
-}
-
-// A backend that was killed drops all its requests at once, far more than the budget: they wait for
-// the master to find it dead (Proxy::on_routes_changed). It has been told already.
-void Exchange::await_verdict() {
-  upstream_.discard();
-  in_flight_.release();
-  phase_ = Phase::kVerdict;
-  client_.timer().arm(kVerdictPatienceMs);
-}
-
-// The backend lives.
-void Exchange::on_no_verdict() {
-  if (!may_retry_for(failure_cause_)) {
-    proxy_.context.metrics.worker.retries_refused.add();
-    return refuse(failure_);
-  }
-  ++retries_;
-  retry_elsewhere(failure_cause_);
-}
-
-void Exchange::retry_elsewhere(RetryCause cause) {
-  upstream_metrics().retries[static_cast<std::size_t>(cause)].add();
-  tried_.add(upstream_index_);
-  release_upstream();
-  choose_backend();
+  client_.timer().arm(for_backend ? config().upstream.response_timeout
+                                  : config().server.body_timeout);
 }
 
 void Exchange::release_upstream() noexcept {
@@ -260,176 +197,9 @@ void Exchange::rewind_request() noexcept {
   response_parser_.reset();
 }
 
-void Exchange::on_timeout() {
-  look_at_clock();
-  switch (phase_) {
-    case Phase::kHead:
-      return refuse(RejectReason::kHeaderTimeout);
-    case Phase::kAwaiting:
-      if (!request_done_ && !request_broken_ && !awaits_continue() &&
-          !upstream_->stream().is_writing()) {
-        return refuse(RejectReason::kBodyTimeout);
-      }
-      proxy_.context.report(upstream_index_);
-      return refuse(RejectReason::kResponseTimeout);
-    case Phase::kVerdict:
-      return on_no_verdict();
-    case Phase::kRelaying:
-    case Phase::kFlushing:
-      return cut(client_.stream().is_writing() ? RejectReason::kClientGone
-                                               : RejectReason::kResponseCut);
-    case Phase::kTunnel:
-      release_upstream();
-      return finish(Ending::kClose);
-    case Phase::kDiscarding:
-      return finish(Ending::kClose);
-    default:
-      return;
-  }
-}
-
-// Answers in the backend's place. Nothing of a response has gone out yet.
-void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
-  WorkerMetrics& metrics = proxy_.context.metrics.worker;
-  if (reason == RejectReason::kRateLimited) {
-    metrics.rate_limited.add();
-  } else {
-    metrics.rejected[static_cast<std::size_t>(reason)].add();
-  }
-  release_upstream();
-  retry_permit_.release();
-  if (client_.stream().is_writing()) {  // behind an interim response
-    if (id_.is_empty()) name_request();
-    conclude(RequestOutcome::kCut, reason);
-    return finish(Ending::kCut);
-  }
-  LocalResponse response = own_answer(reason);
-  response.retry_after_s = retry_after_s;
-  BufferLease buffer = proxy_.context.buffers.lend();
-  const std::size_t size = write_local_response(response, buffer->data());
-  send_own_answer(reason, std::move(buffer), size);
-}
-
-// Max-Forwards ran out here (RFC 9110 section 7.6.2).
-void Exchange::answer_as_recipient() {
-  constexpr auto kReason = RejectReason::kMaxForwards;
-  proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(kReason)].add();
-  BufferLease buffer = proxy_.context.buffers.lend();
-  const LocalResponse response = own_answer(kReason);
-  const std::size_t size = write_recipient_response(head_, response, buffer->data());
-  send_own_answer(kReason, std::move(buffer), size);
-}
-
-LocalResponse Exchange::own_answer(RejectReason reason) noexcept {
-  if (id_.is_empty()) name_request();
-  keep_alive_ = keeps_alive_after(reason);
-  ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
-  return {.reason = reason,
-          .close = !keep_alive_,
-          .keep_alive_10 = keep_alive_ && head_.version == HttpVersion::k10,
-          .head_only = head_.is_head,  // known once the request line was read
-          .request_id = id_.text(),
-          .date = proxy_.context.date.now()};
-}
-
-void Exchange::send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size) {
-  uv_buf_t piece = as_buf({buffer->data(), size});
-  proxy_.context.metrics.worker.client_sent_bytes.add(size);
-  record_.status = describe(reason).status;
-  record_.bytes_out += size;
-  conclude(RequestOutcome::kRefused, reason);
-  BufferLease* holds[] = {&buffer};
-  switch (client_.stream().write({&piece, 1}, holds)) {
-    case TcpStream::WriteStatus::kDone:
-      return finish(ending_);
-    case TcpStream::WriteStatus::kPending:
-      phase_ = Phase::kFlushing;
-      return client_.timer().arm(ms(config().server.body_timeout));
-    case TcpStream::WriteStatus::kFailed:
-      return finish(Ending::kCut);
-  }
-}
-
-bool Exchange::keeps_alive_after(RejectReason reason) const noexcept {
-  if (phase_ == Phase::kHead || !head_.keep_alive || client_ended_ ||
-      reason == RejectReason::kBodyTimeout || proxy_.context.ends_connections()) {
-    return false;
-  }
-  if (request_done_ || head_.framing == BodyFraming::kNone) return true;
-  // Who waits for 100 (Continue) may never send the body, or send it all the same: nobody could
-  // tell.
-  return head_.framing == BodyFraming::kLength && !head_.expects_continue &&
-         head_.content_length <= kMostDiscardedBytes;
-}
-
 // Nothing can come behind it any more.
 bool Exchange::is_last_request() noexcept {
   return client_ended_ && body_at_ == client_.input().end;
-}
-
-void Exchange::discard_body() {
-  Buffer& input = client_.input();
-  while (!request_body_.is_done() && body_at_ != input.end) {
-    BodyRelay::Batch dropped;
-    request_body_.gather({}, {input.data() + body_at_, input.end - body_at_}, dropped);
-    body_at_ += static_cast<std::uint32_t>(dropped.consumed);
-  }
-  if (request_body_.is_done()) return finish(Ending::kKeepAlive);
-  input.clear();
-  body_at_ = 0;
-  client_.resume_reading();
-}
-
-void Exchange::cut(RejectReason reason) {
-  if (phase_ == Phase::kDone) return;
-  if (phase_ != Phase::kHead) {
-    proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(reason)].add();
-  }
-  look_at_clock();
-  if (phase_ == Phase::kRelaying) account();
-  if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
-  release_upstream();
-  finish(Ending::kCut);
-}
-
-void Exchange::on_client_gone() {
-  if (phase_ == Phase::kDone) return;
-  const bool waited_for = phase_ != Phase::kHead && phase_ != Phase::kTunnel;
-  if (waited_for) {
-    constexpr auto kReason = static_cast<std::size_t>(RejectReason::kClientGone);
-    proxy_.context.metrics.worker.rejected[kReason].add();
-  }
-  look_at_clock();
-  if (phase_ == Phase::kRelaying) account();
-  // Whose answer is out has nothing left to lose.
-  if (phase_ == Phase::kTunnel) {
-    conclude(RequestOutcome::kTunnelEnded);
-  } else if (phase_ != Phase::kDiscarding) {
-    conclude(RequestOutcome::kCut, RejectReason::kClientGone);
-  }
-  log_request();
-  release_upstream();
-  phase_ = Phase::kDone;
-}
-
-void Exchange::on_client_end() {
-  look_at_clock();
-  client_ended_ = true;
-  if (phase_ == Phase::kTunnel) return pump_request();  // passed on behind what is left
-  if (phase_ == Phase::kDiscarding) return finish(Ending::kClose);
-  if (phase_ == Phase::kFlushing || request_done_ ||
-      (phase_ != Phase::kHead && has_whole_request())) {
-    return;
-  }
-  // The rest of the request will never come: the backend may not take it for complete. An answer
-  // that has begun all the same is relayed to its end.
-  if (phase_ == Phase::kRelaying) {
-    request_broken_ = true;
-    return;
-  }
-  const bool answered = client_.stream().is_writing();
-  on_client_gone();
-  client_.on_exchange_done(answered ? Ending::kCut : Ending::kClose);
 }
 
 // Everything that the client sent is in the input, if not on its way already.
@@ -450,8 +220,8 @@ void Exchange::on_client_written(int error) {
   upstream_->stream().start_reading();
   // What was received before goes first.
   if (phase_ == Phase::kRelaying || phase_ == Phase::kTunnel) {
-    client_.timer().arm(ms(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
-                                                    : config().server.body_timeout));
+    client_.timer().arm(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
+                                                 : config().server.body_timeout);
     if (upstream_->input() && !upstream_->input()->is_empty()) relay_response({}, nullptr);
   } else if (phase_ == Phase::kAwaiting && upstream_->input()) {
     read_response_head();
@@ -477,7 +247,7 @@ void Exchange::finish(Ending ending) {
   log_request();
   if (ending == Ending::kKeepAlive && !request_body_.is_done()) {
     phase_ = Phase::kDiscarding;
-    client_.timer().arm(ms(config().server.body_timeout));
+    client_.timer().arm(config().server.body_timeout);
     return discard_body();
   }
   phase_ = Phase::kDone;

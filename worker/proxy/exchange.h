@@ -6,11 +6,12 @@
 //     │                    ▲└▶ kVerdict (no budget for it; its backend may prove dead)
 //     └── refused ─────────────── answered by ourselves ── kFlushing ────┘
 //
-// The parts of its work: exchange.cc admits, chooses, retries and ends; exchange_request.cc sends
+// The parts of its work: exchange.cc admits, chooses, accounts and ends; exchange_request.cc sends
 // the request; exchange_response.cc relays the answer; exchange_tunnel.cc serves an upgraded
-// connection; exchange_record.cc tells the flight recorder
-// and the access log. Owned by its ClientConnection from the
-// first byte of a request to on_exchange_done().
+// connection; exchange_failure.cc asks again elsewhere and ends before the time; exchange_answer.cc
+// answers in the backend's place; exchange_record.cc tells the flight recorder and the access log.
+// What most requests never need is marked cold, so that the code of the others lies in few pages.
+// Owned by its ClientConnection from the first byte of a request to on_exchange_done().
 #pragma once
 
 #include <cstdint>
@@ -87,24 +88,24 @@ class Exchange final : private UpstreamConnection::User {
   // Bytes came in, or this is the turn of bytes that had come before.
   void on_client_data();
   // The client ended its side. A request that is complete is answered all the same.
-  void on_client_end();
+  [[gnu::cold]] void on_client_end();
   // The connection broke; no answer is possible. The client connection destroys us after it.
-  void on_client_gone();
+  [[gnu::cold]] void on_client_gone();
   void on_client_written(int error);
   // input() was moved to another address before the head was complete.
   void on_input_moved() noexcept { parser_.reset(); }
-  void on_timeout();
+  [[gnu::cold]] void on_timeout();
 
   // ---- Hand-over of a tunnel (exchange_tunnel.cc) ----
   // What another worker needs to go on with it. False: it is no tunnel (yet), or holds bytes that
   // cannot be told apart.
-  bool describe_tunnel(ConnectionToHand& connection);
+  [[gnu::cold]] bool describe_tunnel(ConnectionToHand& connection);
   // It is another's now: nothing more is sent or counted.
-  void let_go() noexcept;
+  [[gnu::cold]] void let_go() noexcept;
   // Goes on with a tunnel to `upstream` that another worker began. False: refused, nothing is sent.
-  bool resume_tunnel(std::uint32_t upstream, HandedConnection& handed);
+  [[gnu::cold]] bool resume_tunnel(std::uint32_t upstream, HandedConnection& handed);
   // Ends the request where it is, the client cut off.
-  void cut(RejectReason reason);
+  [[gnu::cold]] void cut(RejectReason reason);
 
   bool has_complete_head() const noexcept { return phase_ != Phase::kHead; }
 
@@ -134,36 +135,40 @@ class Exchange final : private UpstreamConnection::User {
   bool may_ask_again() const noexcept;
   bool awaits_continue() const noexcept;
   void arm_while_awaiting();
-  void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
-  bool may_retry_for(RetryCause cause) noexcept;
-  void await_verdict();
-  void on_no_verdict();
-  void retry_elsewhere(RetryCause cause);
   void release_upstream() noexcept;
   void rewind_request() noexcept;
-  void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
-  void answer_as_recipient();
-  LocalResponse own_answer(RejectReason reason) noexcept;
-  void send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size);
-  bool keeps_alive_after(RejectReason reason) const noexcept;
   bool is_last_request() noexcept;
   bool has_whole_request() noexcept;
   void account() noexcept;
-  void discard_body();
   void finish(Ending ending);
   void link() noexcept;
   void unlink() noexcept;
+
+  // exchange_failure.cc
+  [[gnu::cold]] void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
+  [[gnu::cold]] bool may_retry_for(RetryCause cause) noexcept;
+  [[gnu::cold]] void await_verdict();
+  [[gnu::cold]] void on_no_verdict();
+  [[gnu::cold]] void retry_elsewhere(RetryCause cause);
+
+  // exchange_answer.cc
+  [[gnu::cold]] void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
+  [[gnu::cold]] void answer_as_recipient();
+  [[gnu::cold]] LocalResponse own_answer(RejectReason reason) noexcept;
+  [[gnu::cold]] void send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size);
+  [[gnu::cold]] bool keeps_alive_after(RejectReason reason) const noexcept;
+  [[gnu::cold]] void discard_body();
 
   // exchange_record.cc
   void begin_record() noexcept;
   void record_attempt(std::uint32_t upstream, bool reused) noexcept;
   void record_connect() noexcept;
   void record_first_byte() noexcept;
-  void record_failure(RetryCause cause) noexcept;
+  [[gnu::cold]] void record_failure(RetryCause cause) noexcept;
   void conclude(RequestOutcome outcome, RejectReason reason = {}) noexcept;
   void publish_record() noexcept;
   void log_request();
-  void keep_head_for_log();
+  [[gnu::cold]] void keep_head_for_log();
   std::uint64_t age_us() const noexcept { return (now_ns_ - started_ns_) / 1000; }
   void look_at_clock() noexcept { now_ns_ = monotonic_ns(); }
 
@@ -176,19 +181,19 @@ class Exchange final : private UpstreamConnection::User {
 
   // exchange_response.cc
   void on_upstream_data() override;
-  void on_upstream_end(int error) override;
+  [[gnu::cold]] void on_upstream_end(int error) override;
   void read_response_head();
-  bool make_room_for_head();
-  bool relay_interim();
+  [[gnu::cold]] bool make_room_for_head();
+  [[gnu::cold]] bool relay_interim();
   void begin_response();
   void relay_response(std::string_view prefix, BufferLease* hold);
   void finish_response(bool flushed);
-  void lose_upstream();
+  [[gnu::cold]] void lose_upstream();
 
   // exchange_tunnel.cc
-  void begin_tunnel();
-  void enter_tunnel();
-  void end_tunnel_side(bool client_side);
+  [[gnu::cold]] void begin_tunnel();
+  [[gnu::cold]] void enter_tunnel();
+  [[gnu::cold]] void end_tunnel_side(bool client_side);
 
   const Config& config() const noexcept { return proxy_.context.config; }
   UpstreamMetrics& upstream_metrics() noexcept {

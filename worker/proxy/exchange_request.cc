@@ -49,7 +49,7 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   request_done_ = batch.status == BodyRelay::Status::kDone;
 
   if (phase_ == Phase::kTunnel) {
-    client_.timer().arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
+    client_.timer().arm(config().upstream.tunnel_timeout);
   } else if (phase_ == Phase::kAwaiting) {
     arm_while_awaiting();
   }

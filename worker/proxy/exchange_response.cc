@@ -123,9 +123,8 @@ void Exchange::begin_response() {
 }
 
 void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
-  client_.timer().arm(static_cast<std::uint64_t>(
-      (phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout : config().server.body_timeout)
-          .count()));
+  client_.timer().arm(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
+                                               : config().server.body_timeout);
   for (;;) {
     BufferLease& input = upstream_->input();
     BodyRelay::Batch batch;

@@ -63,7 +63,7 @@ bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   record_.set(RequestRecord::kTakenOver);
   record_attempt(upstream, /*reused=*/true);
   enter_tunnel();
-  client_.timer().arm(static_cast<std::uint64_t>(config().upstream.tunnel_timeout.count()));
+  client_.timer().arm(config().upstream.tunnel_timeout);
   body_at_ = client_.input().begin;
   if (!handed.from_upstream.empty()) upstream_->input() = filled(context, handed.from_upstream);
   pump_request();

@@ -23,10 +23,10 @@ void UpstreamConnection::connect(User& user, const SocketAddress& address) {
   const auto done = [](uv_connect_t* request, int status) noexcept {
     static_cast<UpstreamConnection*>(request->data)->finish_connect(status);
   };
-  timer_.arm(static_cast<std::uint64_t>(context_.config.upstream.connect_timeout.count()));
+  timer_.arm(context_.config.upstream.connect_timeout);
   const int error = stream_.connect(&connect_request_, address, done);
   // Told from the loop, like every other outcome: the caller is not ready for it yet.
-  if (error != 0) timer_.arm(0);
+  if (error != 0) timer_.arm(Duration::zero());
 }
 
 bool UpstreamConnection::adopt(User& user, UniqueFd& socket) {
@@ -64,7 +64,7 @@ void UpstreamConnection::make_idle() noexcept {
   bulk_ = false;
   input_.reset();
   stream_.start_reading();
-  timer_.arm(static_cast<std::uint64_t>(context_.config.upstream.idle_timeout.count()));
+  timer_.arm(context_.config.upstream.idle_timeout);
 }
 
 bool UpstreamConnection::looks_stale() const noexcept {

@@ -38,7 +38,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
 
   // For the pool.
   void connect(User& user, const SocketAddress& address);
-  bool adopt(User& user, UniqueFd& socket);
+  [[gnu::cold]] bool adopt(User& user, UniqueFd& socket);
   void lend(User& user) noexcept;
   void make_idle() noexcept;
 
@@ -69,7 +69,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   void on_read_end(int error) override;
   void on_written(int status) override;
   void on_closed() override;
-  void on_timeout() override;
+  [[gnu::cold]] void on_timeout() override;
   void finish_connect(int status);
   void close() noexcept;
 

@@ -34,7 +34,7 @@ class UpstreamPool {
   void discard(UpstreamConnection& connection) noexcept;    // closed; also called for idle ones
 
   // Closes every idle connection to backends that are not usable any more, or all of them.
-  void close_idle(bool only_unusable) noexcept;
+  [[gnu::cold]] void close_idle(bool only_unusable) noexcept;
   // One step of closing what lay idle above max_idle, as FreeList::release_surplus() does.
   void close_surplus(bool ends_round) noexcept;
   bool has_surplus() const noexcept { return has_surplus_; }

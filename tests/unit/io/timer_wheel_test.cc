@@ -46,7 +46,7 @@ TEST(TimerWheel, FiresOnceNeverEarly) {
   Fixture f;
   Alarm alarm(f.loop, f.wheel);
   const std::uint64_t start = uv_now(f.loop.get());
-  alarm.timer.arm(50);
+  alarm.timer.arm(std::chrono::milliseconds(50));
   f.run_until(start + 300);
   ASSERT_EQ(alarm.fired_at.size(), 1u);
   EXPECT_GE(alarm.fired_at[0], start + 50);
@@ -57,10 +57,10 @@ TEST(TimerWheel, ADeadlineMayMoveEitherWay) {
   Alarm later(f.loop, f.wheel);
   Alarm sooner(f.loop, f.wheel);
   const std::uint64_t start = uv_now(f.loop.get());
-  later.timer.arm(40);
-  later.timer.arm(300);
-  sooner.timer.arm(60'000);
-  sooner.timer.arm(40);
+  later.timer.arm(std::chrono::milliseconds(40));
+  later.timer.arm(std::chrono::milliseconds(300));
+  sooner.timer.arm(std::chrono::milliseconds(60'000));
+  sooner.timer.arm(std::chrono::milliseconds(40));
   f.run_until(start + 250);
   EXPECT_TRUE(later.fired_at.empty());
   EXPECT_EQ(sooner.fired_at.size(), 1u);
@@ -74,9 +74,9 @@ TEST(TimerWheel, WhatIsDisarmedOrDestroyedStaysSilent) {
   Alarm disarmed(f.loop, f.wheel);
   auto destroyed = std::make_unique<Alarm>(f.loop, f.wheel);
   const std::uint64_t start = uv_now(f.loop.get());
-  disarmed.timer.arm(20);
+  disarmed.timer.arm(std::chrono::milliseconds(20));
   disarmed.timer.disarm();
-  destroyed->timer.arm(20);
+  destroyed->timer.arm(std::chrono::milliseconds(20));
   destroyed.reset();
   f.run_until(start + 400);
   EXPECT_TRUE(disarmed.fired_at.empty());
@@ -100,9 +100,9 @@ TEST(TimerWheel, ATimeOutMayEndOthersOfTheSameMoment) {
   Alarm bystander(f.loop, f.wheel);
   Killer killer(f.wheel, victim);
   const std::uint64_t start = uv_now(f.loop.get());
-  bystander.timer.arm(40);
-  victim->timer.arm(40);
-  killer.timer.arm(40);  // linked last, so first to fire
+  bystander.timer.arm(std::chrono::milliseconds(40));
+  victim->timer.arm(std::chrono::milliseconds(40));
+  killer.timer.arm(std::chrono::milliseconds(40));  // linked last, so first to fire
   f.run_until(start + 300);
   EXPECT_EQ(victim, nullptr);
   EXPECT_EQ(bystander.fired_at.size(), 1u);
@@ -111,7 +111,7 @@ TEST(TimerWheel, ATimeOutMayEndOthersOfTheSameMoment) {
 TEST(TimerWheel, LongTimesTakeMoreThanOneTurn) {
   Fixture f;
   Alarm alarm(f.loop, f.wheel);
-  alarm.timer.arm(3'600'000);
+  alarm.timer.arm(std::chrono::milliseconds(3'600'000));
   const std::uint64_t start = uv_now(f.loop.get());
   f.run_until(start + 150);
   EXPECT_TRUE(alarm.fired_at.empty());
@@ -121,7 +121,7 @@ TEST(TimerWheel, LongTimesAreKeptExactlyAllTheSame) {
   Fixture f;
   Alarm alarm(f.loop, f.wheel);
   const std::uint64_t start = uv_now(f.loop.get());
-  alarm.timer.arm(2'500);  // far enough to be looked at once before
+  alarm.timer.arm(std::chrono::milliseconds(2'500));  // far enough to be looked at once before
   f.run_until(start + 2'900);
   ASSERT_EQ(alarm.fired_at.size(), 1u);
   EXPECT_GE(alarm.fired_at[0], start + 2'500);
@@ -133,7 +133,7 @@ TEST(TimerWheel, ManyThatWaitLongDoNotWakeTheLoop) {
   std::vector<std::unique_ptr<Alarm>> alarms;
   for (std::uint64_t i = 0; i < 1000; ++i) {
     alarms.push_back(std::make_unique<Alarm>(f.loop, f.wheel));
-    alarms.back()->timer.arm(60'000 + i * 10);
+    alarms.back()->timer.arm(std::chrono::milliseconds(60'000 + i * 10));
   }
   f.run_until(uv_now(f.loop.get()) + 1'000);
   EXPECT_LE(f.turns, 4);  // one tick of the grid, and the end
@@ -144,9 +144,9 @@ TEST(TimerWheel, ABusyTimerIsMovedWithoutWakingTheLoop) {
   Alarm alarm(f.loop, f.wheel);
   const std::uint64_t start = uv_now(f.loop.get());
   for (int i = 0; i < 10'000; ++i) {
-    alarm.timer.arm(10'000);
+    alarm.timer.arm(std::chrono::milliseconds(10'000));
     alarm.timer.disarm();
-    alarm.timer.arm(75'000);
+    alarm.timer.arm(std::chrono::milliseconds(75'000));
   }
   f.run_until(start + 500);
   EXPECT_LE(f.turns, 4);

@@ -1,0 +1,146 @@
+// What an exchange does when something goes wrong: asked again elsewhere, timed out, cut off, left
+// by its client.
+#include "worker/proxy/exchange.h"
+
+namespace ringmaster {
+namespace {
+
+// What the master needs to find a dead backend dead, amply.
+constexpr Duration kVerdictPatience(250);
+
+}  // namespace
+
+// This attempt is over without an answer: the next backend of the ring walk, or the client learns
+// why.
+void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retry) {
+  failure_ = reason;
+  look_at_clock();
+  record_failure(cause);
+  if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
+    return refuse(reason);
+  }
+  if (!may_retry_for(cause)) {
+    failure_cause_ = cause;
+    return await_verdict();
+  }
+  ++retries_;
+  retry_elsewhere(cause);
+}
+
+// Only a retry that may load a live backend twice is limited.
+bool Exchange::may_retry_for(RetryCause cause) noexcept {
+  const bool is_limited =
+      cause == RetryCause::kConnectTimeout || cause == RetryCause::kUpstreamClosed;
+  if (!is_limited || retry_permit_) return true;
+  if (!proxy_.context.segment.upstream(upstream_index_).is_usable()) return true;
+  retry_permit_ = proxy_.retries.ask();
+  return static_cast<bool>(retry_permit_);
+}
+
+// A backend that was killed drops all its requests at once, far more than the budget: they wait for
+// the master to find it dead (Proxy::on_routes_changed). It has been told already.
+void Exchange::await_verdict() {
+  upstream_.discard();
+  in_flight_.release();
+  phase_ = Phase::kVerdict;
+  client_.timer().arm(kVerdictPatience);
+}
+
+// The backend lives.
+void Exchange::on_no_verdict() {
+  if (!may_retry_for(failure_cause_)) {
+    proxy_.context.metrics.worker.retries_refused.add();
+    return refuse(failure_);
+  }
+  ++retries_;
+  retry_elsewhere(failure_cause_);
+}
+
+void Exchange::retry_elsewhere(RetryCause cause) {
+  upstream_metrics().retries[static_cast<std::size_t>(cause)].add();
+  tried_.add(upstream_index_);
+  release_upstream();
+  choose_backend();
+}
+
+void Exchange::on_timeout() {
+  look_at_clock();
+  switch (phase_) {
+    case Phase::kHead:
+      return refuse(RejectReason::kHeaderTimeout);
+    case Phase::kAwaiting:
+      if (!request_done_ && !request_broken_ && !awaits_continue() &&
+          !upstream_->stream().is_writing()) {
+        return refuse(RejectReason::kBodyTimeout);
+      }
+      proxy_.context.report(upstream_index_);
+      return refuse(RejectReason::kResponseTimeout);
+    case Phase::kVerdict:
+      return on_no_verdict();
+    case Phase::kRelaying:
+    case Phase::kFlushing:
+      return cut(client_.stream().is_writing() ? RejectReason::kClientGone
+                                               : RejectReason::kResponseCut);
+    case Phase::kTunnel:
+      release_upstream();
+      return finish(Ending::kClose);
+    case Phase::kDiscarding:
+      return finish(Ending::kClose);
+    default:
+      return;
+  }
+}
+
+void Exchange::cut(RejectReason reason) {
+  if (phase_ == Phase::kDone) return;
+  if (phase_ != Phase::kHead) {
+    proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(reason)].add();
+  }
+  look_at_clock();
+  if (phase_ == Phase::kRelaying) account();
+  if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
+  release_upstream();
+  finish(Ending::kCut);
+}
+
+void Exchange::on_client_gone() {
+  if (phase_ == Phase::kDone) return;
+  const bool waited_for = phase_ != Phase::kHead && phase_ != Phase::kTunnel;
+  if (waited_for) {
+    constexpr auto kReason = static_cast<std::size_t>(RejectReason::kClientGone);
+    proxy_.context.metrics.worker.rejected[kReason].add();
+  }
+  look_at_clock();
+  if (phase_ == Phase::kRelaying) account();
+  // Whose answer is out has nothing left to lose.
+  if (phase_ == Phase::kTunnel) {
+    conclude(RequestOutcome::kTunnelEnded);
+  } else if (phase_ != Phase::kDiscarding) {
+    conclude(RequestOutcome::kCut, RejectReason::kClientGone);
+  }
+  log_request();
+  release_upstream();
+  phase_ = Phase::kDone;
+}
+
+void Exchange::on_client_end() {
+  look_at_clock();
+  client_ended_ = true;
+  if (phase_ == Phase::kTunnel) return pump_request();  // passed on behind what is left
+  if (phase_ == Phase::kDiscarding) return finish(Ending::kClose);
+  if (phase_ == Phase::kFlushing || request_done_ ||
+      (phase_ != Phase::kHead && has_whole_request())) {
+    return;
+  }
+  // The rest of the request will never come: the backend may not take it for complete. An answer
+  // that has begun all the same is relayed to its end.
+  if (phase_ == Phase::kRelaying) {
+    request_broken_ = true;
+    return;
+  }
+  const bool answered = client_.stream().is_writing();
+  on_client_gone();
+  client_.on_exchange_done(answered ? Ending::kCut : Ending::kClose);
+}
+
+}  // namespace ringmaster
