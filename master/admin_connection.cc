@@ -13,6 +13,9 @@
 namespace ringmaster {
 namespace {
 
+// There is always room for an answer of this size: a probe's, say.
+constexpr std::size_t kSmall = 16 << 10;
+
 // The master has one thread and libuv reads into the buffer right before it calls back: one serves
 // all.
 void lend_buffer(uv_handle_t*, std::size_t, uv_buf_t* buffer) noexcept {
@@ -22,6 +25,10 @@ void lend_buffer(uv_handle_t*, std::size_t, uv_buf_t* buffer) noexcept {
 
 AdminResponse not_found() {
   return {.status = 404, .body = "there is nothing here\n"};
+}
+
+AdminResponse too_slow() {
+  return {.status = 503, .body = "too many clients are slow to read their answers\n"};
 }
 
 }  // namespace
@@ -90,6 +97,10 @@ void AdminConnection::parse() {
 void AdminConnection::answer() {
   AdminResponse response = respond();
   if (response.status == kAnsweredLater) return end();
+  const std::size_t size = response.body.size();
+  if (size > kSmall && owner_.unsent_bytes() + size > limits_.max_unsent_bytes) {
+    response = too_slow();
+  }
   send(std::move(response), parser_.keep_alive(), !parser_.is_head());
 }
 

@@ -25,6 +25,7 @@ namespace ringmaster {
 struct AdminLimits {
   std::size_t max_connections = 256;
   std::size_t max_head_bytes = 8'192;
+  std::size_t max_unsent_bytes = 64 << 20;            // in all responses that wait for slow readers
   bool accepts_post = false;                          // what only the control socket does
   std::chrono::milliseconds idle_timeout{30'000};     // between two requests
   std::chrono::milliseconds request_timeout{10'000};  // for a whole request head
@@ -39,6 +40,8 @@ class AdminConnection {
    public:
     // Destroys the connection.
     virtual void on_admin_connection_end(AdminConnection& connection) = 0;
+    // What the responses of all connections hold in memory.
+    virtual std::size_t unsent_bytes() const noexcept = 0;
 
    protected:
     ~Owner() = default;
@@ -58,6 +61,7 @@ class AdminConnection {
   // Waits for a request of which no byte has come. Then it may be closed without harm.
   bool is_idle() const noexcept;
   std::uint64_t idle_since_ms() const noexcept { return idle_since_ms_; }
+  std::size_t unsent_bytes() const noexcept { return socket_->body.size(); }
 
  private:
   enum class State : std::uint8_t { kReading, kWriting, kLingering };

@@ -1,6 +1,8 @@
 #include "master/admin_server.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -71,6 +73,12 @@ bool AdminServer::make_room() {
 
 void AdminServer::on_admin_connection_end(AdminConnection& connection) {
   std::erase_if(connections_, [&](const auto& owned) { return owned.get() == &connection; });
+}
+
+std::size_t AdminServer::unsent_bytes() const noexcept {
+  return std::transform_reduce(connections_.begin(), connections_.end(), std::size_t{0},
+                               std::plus<>{},
+                               [](const auto& connection) { return connection->unsent_bytes(); });
 }
 
 }  // namespace ringmaster

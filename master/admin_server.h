@@ -38,6 +38,7 @@ class AdminServer final : private AdminConnection::Owner {
   void on_connection();
   bool make_room();
   void on_admin_connection_end(AdminConnection& connection) override;
+  std::size_t unsent_bytes() const noexcept override;
 
   // Borrowed.
   uv_loop_t* const loop_;

@@ -102,6 +102,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   } else {
     segment_.master().service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
     segment_.master().stopped_in_order.set(0);
+    segment_.master().earlier_cpu_ns.set(segment_.master().shown_cpu_ns.get());
   }
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
   for (const Listener& unwanted : inherited.listeners) {

@@ -233,8 +233,15 @@ void add_workers(MetricFamilies& families, const ReportSource& source) {
   }
 }
 
+// Never less than what was shown before, by this master or by one that crashed.
+std::uint64_t count_cpu_ns(MasterSlab& facts) {
+  const std::uint64_t all = facts.earlier_cpu_ns.get() + process_cpu_ns();
+  facts.shown_cpu_ns.set(all);
+  return all;
+}
+
 void add_service(MetricFamilies& families, const ReportSource& source) {
-  const MasterSlab& facts = source.segment.master();
+  MasterSlab& facts = source.segment.master();
   const double started_s = static_cast<double>(facts.service_started_ms.get()) / 1e3;
   families.gauge("ringmaster_config_generation", "Number of the configuration in force, from 1 on.")
       .add({}, std::uint64_t{source.generation});
@@ -252,7 +259,7 @@ void add_service(MetricFamilies& families, const ReportSource& source) {
       .gauge("ringmaster_start_time_seconds",
              "When the service was started, in seconds since 1970.")
       .add({}, started_s);
-  for (const ProcessMetric& metric : read_process_metrics(started_s)) {
+  for (const ProcessMetric& metric : read_process_metrics(started_s, count_cpu_ns(facts))) {
     auto family = metric.is_counter ? families.counter(metric.name, metric.help)
                                     : families.gauge(metric.name, metric.help);
     family.add({}, metric.value);

@@ -9,8 +9,9 @@
 namespace ringmaster {
 namespace {
 
-double seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+std::uint64_t nanoseconds(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u +
+         static_cast<std::uint64_t>(time.tv_usec) * 1'000u;
 }
 
 double count_open_files() {
@@ -24,9 +25,13 @@ double count_open_files() {
 
 }  // namespace
 
-std::vector<ProcessMetric> read_process_metrics(double started_s) {
+std::uint64_t process_cpu_ns() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
+  return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+}
+
+std::vector<ProcessMetric> read_process_metrics(double started_s, std::uint64_t cpu_ns) {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   unsigned long virtual_pages = 0;
@@ -37,8 +42,9 @@ std::vector<ProcessMetric> read_process_metrics(double started_s) {
   }
   const auto page = static_cast<double>(::sysconf(_SC_PAGESIZE));
   return {
-      {"process_cpu_seconds_total", "User and system CPU time of the master.", true,
-       seconds(usage.ru_utime) + seconds(usage.ru_stime)},
+      {"process_cpu_seconds_total",
+       "User and system CPU time of the master, crashed ones included.", true,
+       static_cast<double>(cpu_ns) / 1e9},
       {"process_resident_memory_bytes", "Resident memory of the master.", false,
        static_cast<double>(resident_pages) * page},
       {"process_virtual_memory_bytes", "Address space of the master.", false,

@@ -308,6 +308,22 @@ TEST_F(AdminServerTest, ASlowReaderNeitherStopsOthersNorStaysForEver) {
   EXPECT_FALSE(quick.is_closed());
 }
 
+TEST_F(AdminServerTest, ManySlowReadersHoldNoMoreThanTheirShareOfMemory) {
+  limits_.max_unsent_bytes = 3 * large_.size();
+  constexpr std::string_view kLarge = "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  for (int i = 0; i < 3; ++i) connect(4096).send(kLarge);
+  ASSERT_TRUE(loop_.run_until([&] {
+    return std::all_of(clients_.begin(), clients_.end(),
+                       [](const auto& slow) { return !slow->received().empty(); });
+  }));
+  EXPECT_TRUE(exchange(kLarge).starts_with("HTTP/1.1 503 "));
+  EXPECT_TRUE(exchange("GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                  .starts_with("HTTP/1.1 200 "));
+  clients_.clear();
+  ASSERT_TRUE(has_connections(0));
+  EXPECT_TRUE(exchange(kLarge).starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(AdminServerTest, AnIdleConnectionIsClosed) {
   limits_.idle_timeout = std::chrono::milliseconds(50);
   RawClient& client = connect();

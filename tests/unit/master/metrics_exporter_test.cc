@@ -201,6 +201,14 @@ TEST_F(MetricsExporterTest, WhatTheMasterCountsAndKnows) {
   EXPECT_GT(metrics.value("process_cpu_seconds_total"), 0);
 }
 
+TEST_F(MetricsExporterTest, ProcessorTimeIncludesThatOfMastersBefore) {
+  MasterSlab& facts = segment_.master();
+  facts.earlier_cpu_ns.set(1'000'000'000'000);  // as the one after a crash finds it
+  const double shown = scrape().value("process_cpu_seconds_total");
+  EXPECT_GT(shown, 1000);
+  EXPECT_EQ(static_cast<double>(facts.shown_cpu_ns.get()) / 1e9, shown);
+}
+
 // While a worker counts, no scrape may catch two figures that should be one.
 TEST_F(MetricsExporterTest, EachScrapeAgreesWithItself) {
   std::atomic<bool> stop = false;
