@@ -241,8 +241,9 @@ void kill_burst(const Ringmaster& ringmaster, std::size_t& killed) {
   const double before = deaths(ringmaster);
   for (const pid_t pid : victims) ::kill(pid, SIGKILL);
   killed += victims.size();
-  ASSERT_TRUE(wait_for_master([&] { return deaths(ringmaster) == before + kWorkers; }))
-      << deaths(ringmaster) - before;
+  ASSERT_TRUE(wait_for_master([&] {
+    return deaths(ringmaster) == before + static_cast<double>(kWorkers);
+  })) << deaths(ringmaster) - before;
   ASSERT_TRUE(all_serve(ringmaster));
 }
 
