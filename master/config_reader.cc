@@ -217,8 +217,9 @@ void ConfigReader::problem(toml::source_position at, std::string_view path, std:
 
 void ConfigReader::report_unknown_keys() {
   for (const auto& [key, node] : root_) {
-    const auto known = std::find_if(known_.begin(), known_.end(),
-                                    [&](const KnownTable& t) { return t.name == key.str(); });
+    const auto known =
+        std::find_if(known_.begin(), known_.end(),
+                     [&key = key](const KnownTable& t) { return t.name == key.str(); });
     if (known == known_.end()) {
       problem(key.source().begin, shown_key(key.str()),
               node.is_table() || node.is_array_of_tables() ? hint_for_table(key.str())

@@ -12,6 +12,12 @@ namespace ringmaster::fuzz {
 void fuzz_request(std::string_view input);
 // A line that says who asked (Asked::from, a letter a request), then a backend's bytes.
 void fuzz_response(std::string_view input);
+// What a balancer in front of us sends first.
+void fuzz_proxy_header(std::string_view input);
+// A config file.
+void fuzz_config(std::string_view input);
+// Bytes of a client of the admin endpoint.
+void fuzz_admin_request(std::string_view input);
 // How many descriptors come along, then a message from another worker.
 void fuzz_handover(std::string_view input);
 
@@ -23,6 +29,9 @@ struct Target {
 inline constexpr std::array kTargets = {
     Target{"request", fuzz_request},
     Target{"response", fuzz_response},
+    Target{"proxy_header", fuzz_proxy_header},
+    Target{"config", fuzz_config},
+    Target{"admin_request", fuzz_admin_request},
     Target{"handover", fuzz_handover},
 };
 
