@@ -34,10 +34,12 @@ TEST(Curl, KeepsOneConnectionForManyRequests) {
 TEST(Curl, SendsEveryMethod) {
   Backend backend("s1", echo);
   Ringmaster ringmaster(backend.toml());
-  for (const std::string method : {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"}) {
+  for (const std::string method :
+       {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE"}) {
     const Finished finished =
         curl({"--request", method, "--write-out", "\n%header{x-method}", url(ringmaster, "/")});
     EXPECT_EQ(finished.exit, kFine) << finished.log;
+    EXPECT_EQ(finished.output, "\n" + method);
     ASSERT_EQ(backend.requests().back().method, method);
   }
 }
@@ -88,6 +90,19 @@ TEST(Curl, OfHttp10GetsWhatItUnderstands) {
   EXPECT_EQ(finished.exit, kFine) << finished.log;
   EXPECT_TRUE(finished.output.ends_with("\r\n\r\nin two chunks")) << finished.output;
   EXPECT_EQ(finished.output.find("chunked"), std::string::npos) << finished.output;
+}
+
+TEST(Curl, OfHttp10UploadsToo) {
+  Backend backend("s1", echo);
+  Ringmaster ringmaster(backend.toml());
+  const TempDir dir;
+  const std::string body = pattern(1 << 20);
+  write_whole_file(dir.path("body"), body);
+  const Finished finished =
+      curl({"--http1.0", "--upload-file", dir.path("body"), url(ringmaster, "/")});
+  EXPECT_EQ(finished.exit, kFine) << finished.log;
+  EXPECT_TRUE(finished.output == body) << finished.output.size();
+  EXPECT_EQ(backend.requests().back().method, "PUT");
 }
 
 TEST(Curl, ManyAtOnceAreAllAnswered) {

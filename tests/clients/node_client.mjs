@@ -5,6 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import undici from '/usr/share/nodejs/undici/index.js';
 
 const [name, host, port] = process.argv.slice(2);
 
@@ -68,6 +69,12 @@ const cases = {
     assert.equal(body, 'GET /early ');
   },
 
+  async trailers() {
+    const [response] = await once(request({ path: '/trailers' }), 'response');
+    assert.equal(await text(response), 'GET /trailers ');
+    assert.deepEqual(response.trailers, { 'x-sum': '7' });
+  },
+
   // Fifty requests at once on one connection; the answers in their order.
   async pipelining() {
     const paths = Array.from({ length: 50 }, (_, i) => `/p${i}`);
@@ -97,6 +104,42 @@ const cases = {
     assert.equal(head.status, 200);
     assert.equal(head.headers.get('content-length'), String('HEAD /h '.length));
     assert.equal(await head.text(), '');
+  },
+
+  // Up to ten requests on their way on each of two connections.
+  async undici_pipelining() {
+    const pool = new undici.Pool(`http://${host}:${port}`, { connections: 2, pipelining: 10 });
+    const bodies = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+      const { statusCode, body } = await pool.request({ method: 'GET', path: i % 3 ? `/${i}` : `/chunked/${i}` });
+      assert.equal(statusCode, 200);
+      return body.text();
+    }));
+    bodies.forEach((body, i) => assert.equal(body, `GET ${i % 3 ? '' : '/chunked'}/${i} `));
+    await pool.close();
+  },
+
+  // A body of unknown length, and what comes before and behind an answer.
+  async undici_streams() {
+    const client = new undici.Client(`http://${host}:${port}`);
+    async function* pieces() {
+      for (let i = 0; i < 100; ++i) yield 'piece '.repeat(500);
+    }
+    const posted = await client.request({ method: 'POST', path: '/s', body: pieces() });
+    assert.equal(await posted.body.text(), 'POST /s ' + 'piece '.repeat(50_000));
+
+    const hints = [];
+    const early = await client.request({ method: 'GET', path: '/early', onInfo: (info) => hints.push(info) });
+    assert.equal(await early.body.text(), 'GET /early ');
+    assert.deepEqual(hints.map(({ statusCode, headers }) => [statusCode, headers.link]), [[103, '</style.css>']]);
+
+    const summed = await client.request({ method: 'GET', path: '/trailers' });
+    assert.equal(await summed.body.text(), 'GET /trailers ');
+    assert.deepEqual(summed.trailers, { 'x-sum': '7' });
+
+    const head = await client.request({ method: 'HEAD', path: '/h' });
+    assert.equal(head.headers['content-length'], String('HEAD /h '.length));
+    assert.equal(await head.body.text(), '');
+    await client.close();
   },
 };
 
