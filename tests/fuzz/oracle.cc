@@ -51,12 +51,31 @@ bool is_hop_by_hop(std::string_view name) {
 // A sender that names one of these in Connection means to deceive whoever relies on it.
 bool cannot_be_named_away(std::string_view name) {
   return has_prefix(name, "content-") || has_prefix(name, "x-forwarded-") ||
-         is_one_of(name, {"host", "via", "forwarded", "x-real-ip", "x-request-id", "max-forwards",
-                          "expect", "authorization", "cookie", "set-cookie", "cache-control"});
+         is_one_of(name,
+                   {"host", "via", "forwarded", "x-real-ip", "x-request-id", "max-forwards",
+                    "expect", "authorization", "cookie", "set-cookie", "cache-control", "date"});
+}
+
+// To CGI and its heirs an underscore is a dash.
+std::string folded(std::string_view name) {
+  std::string text(name);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+// What those would take for a field that means something to a proxy. It reaches nobody.
+bool is_alias(std::string_view name) {
+  return name.find('_') != std::string_view::npos &&
+         is_one_of(folded(name),
+                   {"content-length", "transfer-encoding", "keep-alive", "http2-settings",
+                    "max-forwards", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+                    "proxy-authentication-info", "x-forwarded-for", "x-forwarded-host",
+                    "x-forwarded-proto", "x-request-id"});
 }
 
 // Framing, routing, identity, and how the content is to be read.
-bool is_never_a_trailer(std::string_view name) {
+bool is_never_a_trailer(std::string_view written) {
+  const std::string name = folded(written);
   return is_hop_by_hop(name) || has_prefix(name, "x-forwarded-") ||
          is_one_of(name,
                    {"host", "content-length", "content-type", "content-encoding", "content-range",
@@ -64,40 +83,60 @@ bool is_never_a_trailer(std::string_view name) {
                     "max-forwards", "expect", "via", "forwarded", "x-real-ip", "x-request-id"});
 }
 
-// An underscore is a dash to some readers behind us: such names may be dropped.
-bool is_alias(std::string_view name) {
-  return name.find('_') != std::string_view::npos;
-}
+// Who sent a message decides which of its fields count.
+enum class Sender { kAnyone, kTrustedProxy, kBackend };
 
 // Written anew, or passed on under conditions that are judged one by one.
-bool is_judged_by_itself(std::string_view name) {
-  return has_prefix(name, "x-forwarded-") || is_alias(name) ||
-         is_one_of(name,
-                   {"host", "date", "content-length", "via", "forwarded", "max-forwards", "expect",
-                    "trailer", "connection", "upgrade", "transfer-encoding", "x-request-id"});
+bool is_judged_by_itself(std::string_view name, Sender sender) {
+  if (is_one_of(name, {"content-length", "via", "trailer", "connection", "upgrade",
+                       "transfer-encoding", "x-request-id"})) {
+    return true;
+  }
+  if (sender == Sender::kBackend) return same_name(name, "date");
+  return is_one_of(name, {"host", "forwarded", "max-forwards", "expect", "x-forwarded-for",
+                          "x-forwarded-host", "x-forwarded-proto"});
+}
+
+bool is_named_away(const StrictMessage& message, std::string_view name) {
+  const auto nominated = members_of(values_of(message.fields, "connection"));
+  return !cannot_be_named_away(name) &&
+         std::any_of(nominated.begin(), nominated.end(),
+                     [name](const std::string& option) { return same_name(option, name); });
+}
+
+// A claim that is as easily forged as those about whom we ourselves know.
+bool is_claim(std::string_view name) {
+  return has_prefix(folded(name), "x-forwarded-");
 }
 
 // All other fields of a message that must be at the other side, in their order.
-FieldLines passing(const StrictMessage& message) {
-  const auto nominated = members_of(values_of(message.fields, "connection"));
+FieldLines passing(const StrictMessage& message, Sender sender) {
   FieldLines left;
   for (const FieldLine& field : message.fields) {
-    const auto names_it = [&](const std::string& option) { return same_name(option, field.first); };
-    const bool named_away = std::any_of(nominated.begin(), nominated.end(), names_it) &&
-                            !cannot_be_named_away(field.first);
-    if (is_judged_by_itself(field.first) || is_hop_by_hop(field.first) || named_away) continue;
-    left.push_back(field);
+    const std::string& name = field.first;
+    const bool is_dropped = is_hop_by_hop(name) || is_alias(name) || is_named_away(message, name) ||
+                            (sender == Sender::kAnyone && is_claim(name));
+    if (!is_dropped && !is_judged_by_itself(name, sender)) left.push_back(field);
   }
   return left;
 }
 
-void demand_same_fields(const StrictMessage& in, const StrictMessage& out) {
-  const FieldLines wanted = passing(in);
+void demand_same_fields(const StrictMessage& in, const StrictMessage& out, Sender sender) {
+  const FieldLines wanted = passing(in, sender);
   FieldLines found;
   for (const FieldLine& field : out.fields) {
-    if (!is_judged_by_itself(field.first)) found.push_back(field);
+    if (!is_judged_by_itself(field.first, sender)) found.push_back(field);
   }
   demand(found == wanted, "other fields than wanted:" + shown(found) + "\nwanted:" + shown(wanted));
+}
+
+// Trailer stays where trailers can follow.
+void demand_trailer_field(const StrictMessage& in, const StrictMessage& out) {
+  const bool stays = in.framing == StrictFraming::kChunked &&
+                     out.framing == StrictFraming::kChunked && !is_named_away(in, "trailer");
+  demand(values_of(out.fields, "trailer") ==
+             (stays ? values_of(in.fields, "trailer") : std::vector<std::string>()),
+         "Trailer is wrong");
 }
 
 // Nothing of framing, routing, identity or the connection comes after the fact (RFC 9110 section
@@ -154,15 +193,42 @@ bool ends_connection(const StrictMessage& message) {
   return !keeps_alive;
 }
 
-// X-Forwarded-*, Forwarded: only from a peer that is trusted, and our own word.
-void demand_forwarding_fields(const StrictRequest& in, const StrictRequest& out, bool trusted) {
-  std::string wanted_for;
+// A list that ends with our own word; what comes before it only from a peer that is trusted.
+std::string list_with(const StrictRequest& in, std::string_view name, bool trusted,
+                      std::string_view own) {
+  std::string list;
   if (trusted) {
-    for (const auto& value : without_empty(values_of(in.fields, "x-forwarded-for"))) {
-      wanted_for += value + ", ";
-    }
+    for (const auto& value : without_empty(values_of(in.fields, name))) list += value + ", ";
   }
-  wanted_for += kClientIp;
+  return list.append(own);
+}
+
+// RFC 7239, if it is asked for.
+void demand_forwarded(const StrictRequest& in, const StrictRequest& out, const Setting& setting) {
+  const auto said = values_of(in.fields, "forwarded");
+  const auto told = values_of(out.fields, "forwarded");
+  const bool trusted = setting.peer_is_trusted;
+  if (!setting.forwarded) {
+    return demand(told == (trusted ? said : std::vector<std::string>()), "Forwarded is wrong");
+  }
+  const std::string ip(setting.client_ip);
+  const bool is_v6 = ip.find(':') != std::string::npos;
+  std::string own = is_v6 ? "for=\"[" + ip + "]\"" : "for=" + ip;
+  if (is_token(in.authority)) {
+    own += ";host=" + in.authority;
+  } else if (!in.authority.empty()) {
+    own += ";host=\"" + in.authority + "\"";
+  }
+  own += ";proto=http;by=_" + std::string(kViaName);
+  const std::string wanted = list_with(in, "forwarded", trusted, own);
+  demand(told == std::vector{wanted}, "Forwarded is not " + wanted);
+}
+
+// X-Forwarded-*: only from a peer that is trusted, and our own word.
+void demand_forwarding_fields(const StrictRequest& in, const StrictRequest& out,
+                              const Setting& setting) {
+  const bool trusted = setting.peer_is_trusted;
+  const std::string wanted_for = list_with(in, "x-forwarded-for", trusted, setting.client_ip);
   demand(values_of(out.fields, "x-forwarded-for") == std::vector{wanted_for},
          "X-Forwarded-For is not " + wanted_for);
 
@@ -177,13 +243,6 @@ void demand_forwarding_fields(const StrictRequest& in, const StrictRequest& out,
   demand(values_of(out.fields, "x-forwarded-host") ==
              (trusted && !said_host.empty() ? said_host : from_us_host),
          "X-Forwarded-Host is wrong");
-
-  for (const auto& [name, value] : out.fields) {
-    const bool is_ours =
-        is_one_of(name, {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"});
-    const bool is_claim = has_prefix(name, "x-forwarded-") || same_name(name, "forwarded");
-    demand(trusted || is_ours || !is_claim, "a claim of somebody who is not trusted: " + name);
-  }
 }
 
 void demand_via(const StrictMessage& in, const StrictMessage& out) {
@@ -198,18 +257,44 @@ void demand_request_id(const StrictMessage& out) {
          "X-Request-Id is wrong");
 }
 
-void demand_max_forwards(const StrictRequest& in, const StrictRequest& out) {
-  const auto said = values_of(in.fields, "max-forwards");
-  const auto told = values_of(out.fields, "max-forwards");
-  if (said.empty() || (in.method != "OPTIONS" && in.method != "TRACE")) {
-    return demand(told == said, "Max-Forwards was changed");
-  }
-  demand(said.size() == 1 && told.size() == 1, "Max-Forwards more than once");
-  const std::string digits =
-      said[0].substr(std::min(said[0].find_first_not_of('0'), said[0].size()));
+// How many hops a request has left, where that counts (RFC 9110 section 7.6.2).
+std::optional<std::uint64_t> hops_left(const StrictRequest& request) {
+  const auto said = values_of(request.fields, "max-forwards");
+  if (said.empty() || (request.method != "OPTIONS" && request.method != "TRACE")) return {};
+  const std::string& text = said[0];
+  demand(said.size() == 1, "Max-Forwards more than once");
+  demand(!text.empty() && text.find_first_not_of("0123456789") == std::string::npos,
+         "Max-Forwards is no number");
+  const std::string digits = text.substr(std::min(text.find_first_not_of('0'), text.size()));
   const auto number = digits.empty() ? 0 : std::stoull(digits.substr(0, 18));
-  const auto most = std::min<unsigned long long>(number, INT32_MAX);
-  demand(told[0] == std::to_string(most == 0 ? 0 : most - 1), "Max-Forwards is not one less");
+  return std::min<std::uint64_t>(number, INT32_MAX);
+}
+
+void demand_max_forwards(const StrictRequest& in, const StrictRequest& out) {
+  const auto left = hops_left(in);
+  const auto told = values_of(out.fields, "max-forwards");
+  if (!left) {
+    return demand(told == values_of(in.fields, "max-forwards"), "Max-Forwards was changed");
+  }
+  demand(*left != 0, "passed on though Max-Forwards ran out");
+  demand(told == std::vector{std::to_string(*left - 1)}, "Max-Forwards is not one less");
+}
+
+// Is Upgrade to be passed on: asked for in HTTP/1.1, by Connection too, and no h2c in it?
+bool asks_for_upgrade(const StrictMessage& message) {
+  const auto options = members_of(values_of(message.fields, "connection"));
+  const auto protocols = members_of(values_of(message.fields, "upgrade"));
+  const auto is_sound = [](const std::string& protocol) {
+    const std::size_t slash = std::min(protocol.find('/'), protocol.size());
+    const std::string name = protocol.substr(0, slash);
+    const bool has_version = slash != protocol.size();
+    return is_token(name) && !same_name(name, "h2c") &&
+           (!has_version || is_token(std::string_view(protocol).substr(slash + 1)));
+  };
+  return message.is_11 && !protocols.empty() &&
+         std::any_of(options.begin(), options.end(),
+                     [](const std::string& option) { return same_name(option, "upgrade"); }) &&
+         std::all_of(protocols.begin(), protocols.end(), is_sound);
 }
 
 // Connection: upgrade, with Upgrade as it was, or neither.
@@ -217,7 +302,7 @@ void demand_upgrade(const StrictMessage& in, const StrictMessage& out) {
   const auto told = values_of(out.fields, "connection");
   const auto protocols = values_of(out.fields, "upgrade");
   if (protocols.empty()) return;
-  demand(told == std::vector<std::string>{"upgrade"}, "Upgrade without Connection: upgrade");
+  demand(!told.empty() && told[0] == "upgrade", "Upgrade without Connection: upgrade");
   demand(protocols == values_of(in.fields, "upgrade"), "Upgrade was changed");
   demand(in.is_11, "Upgrade of HTTP/1.0");
   for (const std::string& protocol : members_of(protocols)) {
@@ -225,17 +310,30 @@ void demand_upgrade(const StrictMessage& in, const StrictMessage& out) {
   }
 }
 
-void demand_request_fields(const StrictRequest& in, const StrictRequest& out, bool trusted) {
-  demand_same_fields(in, out);
+// Whoever cannot be read may not be asked which fields are for whom.
+bool has_broken_connection(const StrictMessage& message) {
+  const auto options = members_of(values_of(message.fields, "connection"));
+  return !std::all_of(options.begin(), options.end(),
+                      [](const std::string& option) { return is_token(option); });
+}
+
+void demand_request_fields(const StrictRequest& in, const StrictRequest& out,
+                           const Setting& setting) {
+  demand(!has_broken_connection(in), "accepted with a broken Connection");
+  demand_same_fields(in, out, setting.peer_is_trusted ? Sender::kTrustedProxy : Sender::kAnyone);
+  demand_trailer_field(in, out);
   demand(values_of(out.fields, "host") == std::vector{in.authority}, "Host is wrong");
-  demand_forwarding_fields(in, out, trusted);
+  demand_forwarding_fields(in, out, setting);
+  demand_forwarded(in, out, setting);
   demand_via(in, out);
   demand_request_id(out);
   demand_max_forwards(in, out);
   demand_upgrade(in, out);
+  demand(asks_for_upgrade(in) == (count_of(out.fields, "upgrade") != 0), "Upgrade, or none");
   const auto connection = values_of(out.fields, "connection");
-  demand(connection.empty() || !values_of(out.fields, "upgrade").empty(),
-         "Connection that says nothing about Upgrade");
+  demand(connection.empty() || (connection == std::vector<std::string>{"upgrade"} &&
+                                count_of(out.fields, "upgrade") != 0),
+         "Connection that says more than Upgrade");
   demand(values_of(out.fields, "expect") ==
              (in.is_11 ? values_of(in.fields, "expect") : std::vector<std::string>()),
          "Expect is wrong");
@@ -245,7 +343,8 @@ void demand_request_fields(const StrictRequest& in, const StrictRequest& out, bo
 }
 
 // Returns the request as the oracle reads it.
-StrictRequest judge(std::string_view from_client, const RelayedRequest& request, bool trusted) {
+StrictRequest judge(std::string_view from_client, const RelayedRequest& request,
+                    const Setting& setting) {
   auto in = read_request(from_client.substr(request.begin), kAccepted);
   demand(in.has_value(), "a request was accepted that is not valid");
   const auto out = read_request(request.bytes, kWritten);
@@ -256,12 +355,51 @@ StrictRequest judge(std::string_view from_client, const RelayedRequest& request,
   demand(out->target == in->forwarded_target, "another target");
   demand_framing(*out, in->framing);
   demand(out->length == in->length, "another length");
-  demand_request_fields(*in, *out, trusted);
+  demand_request_fields(*in, *out, setting);
   demand(in->method != "TRACE" || in->framing == StrictFraming::kNone || in->length == 0,
          "a TRACE with a body");
   demand_same_body(*in, *out, request.bytes.size(), request.is_done);
   if (request.is_done) demand(request.end == request.begin + in->size, "ends elsewhere");
   return *std::move(in);
+}
+
+// A request as its sender must be shown it: as it came, but for what may be a secret (RFC 9110
+// section 9.3.8).
+std::string without_secrets(std::string_view head) {
+  if (head.starts_with("\r\n")) head.remove_prefix(2);
+  std::string left;
+  while (!head.empty()) {
+    const std::string_view line = head.substr(0, head.find("\r\n") + 2);
+    const bool is_secret = is_one_of(line.substr(0, line.find(':')),
+                                     {"cookie", "authorization", "proxy-authorization"});
+    if (!is_secret) left += line;
+    head.remove_prefix(line.size());
+  }
+  return left;
+}
+
+// What Ringmaster says in the backend's place. Returns whether it ends the connection.
+bool judge_answer(std::string_view from_client, const RelayedRequest& request) {
+  const auto in = read_request(from_client.substr(request.begin), kAccepted);
+  demand(in.has_value(), "a request was answered that is not valid");
+  demand(hops_left(*in) == std::optional<std::uint64_t>(0), "answered in the backend's place");
+  const auto out = read_response(request.bytes, kWritten, {.to_head = false, .at_end = false});
+  demand(out && out->is_complete && out->size == request.bytes.size(), "our answer is not valid");
+  demand(out->status == 200 && out->framing == StrictFraming::kLength, "another answer than 200");
+  demand(values_of(out->fields, "date") == std::vector{std::string(kDate)}, "our answer's Date");
+  demand_request_id(*out);
+  const bool is_trace = in->method == "TRACE";
+  const std::string_view head = from_client.substr(request.begin, in->head_size);
+  demand(out->body == (is_trace ? without_secrets(head) : ""), "another echo");
+  demand(count_of(out->fields, "allow") == (is_trace ? 0 : 1), "Allow out of place");
+  const bool ends = ends_connection(*out);
+  demand(ends || !ends_connection(*in), "the connection should have ended");
+  demand(!ends || ends_connection(*in) || in->framing != StrictFraming::kNone, "ended for nothing");
+  const bool tells = count_of(out->fields, "connection") != 0;
+  demand(in->is_11 || ends || tells, "HTTP/1.0 is not told to go on");
+  if (!ends && request.is_done) demand(request.end == request.begin + in->size, "ends elsewhere");
+  demand(request.is_done || !in->is_complete, "the end of its body was missed");
+  return ends;
 }
 
 // Nothing in it could be a reason of our own to refuse a valid message.
@@ -275,19 +413,25 @@ bool is_ordinary(const StrictMessage& message) {
 
 }  // namespace
 
-void judge_requests(std::string_view from_client, const RequestRun& run, bool peer_is_trusted) {
+void judge_requests(std::string_view from_client, const RequestRun& run, const Setting& setting) {
   std::size_t at = 0;
   bool is_whole = true;
   for (const RelayedRequest& request : run.requests) {
     demand(is_whole, "a request behind one that is not complete");
     demand(request.begin == at, "a request that begins inside another");
-    const StrictRequest in = judge(from_client, request, peer_is_trusted);
     is_whole = request.is_done;
     at = request.end;
     const bool is_last = &request == &run.requests.back();
-    demand(is_whole || !in.is_complete, "the end of a request was missed");
-    if (is_whole) demand(is_last || !ends_connection(in), "a request behind the last one");
-    if (is_whole && is_last) demand(run.closes == ends_connection(in), "closed, or not");
+    bool ends = false;
+    if (request.is_answered) {
+      ends = judge_answer(from_client, request);
+    } else {
+      const StrictRequest in = judge(from_client, request, setting);
+      demand(is_whole || !in.is_complete, "the end of a request was missed");
+      ends = ends_connection(in);
+    }
+    if (is_whole) demand(is_last || !ends, "a request behind the last one");
+    if (is_whole && is_last) demand(run.closes == ends, "closed, or not");
   }
   if (!is_whole || run.closes) return;
   // What is left was refused, or more of it is awaited.
@@ -345,6 +489,33 @@ void demand_response_connection(const RelayedResponse& response, const StrictRes
   }
 }
 
+// A final response is dated, by whom it comes from or else by us (RFC 9110 section 6.6.1).
+void demand_date(const StrictResponse& in, const StrictResponse& out) {
+  auto wanted = values_of(in.fields, "date");
+  if (wanted.empty() && in.status >= 200) wanted.emplace_back(kDate);
+  demand(values_of(out.fields, "date") == wanted, "Date is wrong");
+}
+
+// A 101 switches to what was offered; 426 (Upgrade Required) says to what one must.
+void demand_switch(const RelayedResponse& response, const StrictResponse& in,
+                   const StrictResponse& out) {
+  const bool is_advice = in.status == 426 && response.asked.is_11 && asks_for_upgrade(in);
+  demand((count_of(out.fields, "upgrade") != 0) == (response.is_tunnel || is_advice),
+         "Upgrade out of place");
+  demand_upgrade(in, out);
+  if (!response.is_tunnel) return;
+  demand(response.asked.upgrade && asks_for_upgrade(in), "a switch that nobody asked for");
+  for (const std::string& protocol : members_of(values_of(in.fields, "upgrade"))) {
+    const auto name = std::string_view(protocol).substr(0, protocol.find('/'));
+    const auto offered = members_of({std::string(kOffer)});
+    demand(std::any_of(offered.begin(), offered.end(),
+                       [name](const std::string& offer) {
+                         return same_name(name, offer.substr(0, offer.find('/')));
+                       }),
+           "a switch to what nobody offered: " + protocol);
+  }
+}
+
 void judge(std::string_view from_backend, const RelayedResponse& response) {
   const ResponseContext context{.to_head = response.asked.is_head, .at_end = true};
   const auto in = read_response(from_backend.substr(response.begin), kAccepted, context);
@@ -372,12 +543,13 @@ void judge(std::string_view from_backend, const RelayedResponse& response) {
     demand_framing(*out, framing);
     if (framing == StrictFraming::kLength) demand(out->length == in->length, "another length");
   }
-  demand_same_fields(*in, *out);
+  demand_same_fields(*in, *out, Sender::kBackend);
+  demand_trailer_field(*in, *out);
+  demand_date(*in, *out);
   demand_via(*in, *out);
   demand_request_id(*out);
   demand_response_connection(response, *out);
-  if (response.is_tunnel) demand_upgrade(*in, *out);
-  demand(response.is_tunnel || count_of(out->fields, "upgrade") == 0, "Upgrade out of place");
+  demand_switch(response, *in, *out);
   demand_same_body(*in, *out, response.bytes.size(), response.is_done);
 }
 
@@ -394,8 +566,8 @@ void judge_responses(std::string_view from_backend, const ResponseRun& run) {
     if (!response.is_done || response.is_interim || response.is_tunnel) continue;
     const auto in = read_response(from_backend.substr(response.begin), kAccepted,
                                   {.to_head = response.asked.is_head, .at_end = true});
-    const bool last_of_connection =
-        ends_connection(*in) || in->framing == StrictFraming::kUntilClose;
+    const bool last_of_connection = ends_connection(*in) || has_broken_connection(*in) ||
+                                    in->framing == StrictFraming::kUntilClose;
     demand(!last_of_connection || is_last, "a response behind the last one");
     demand(!last_of_connection || run.is_closed, "a connection that has ended would be used again");
   }
@@ -419,6 +591,11 @@ void demand_same(const RequestRun& a, const RequestRun& b) {
          "pieces change the number of requests");
   for (std::size_t i = 0; i < static_cast<std::size_t>(done); ++i) {
     demand(a.requests[i].end == b.requests[i].end, "pieces change where a request ends");
+    demand(a.requests[i].is_answered == b.requests[i].is_answered, "pieces change who answers");
+    if (a.requests[i].is_answered) {
+      demand(a.requests[i].bytes == b.requests[i].bytes, "pieces change our answer");
+      continue;
+    }
     const auto one = read_request(a.requests[i].bytes, kWritten);
     const auto other = read_request(b.requests[i].bytes, kWritten);
     demand(one->fields == other->fields, "pieces change a request's fields");

@@ -14,7 +14,7 @@
 
 namespace ringmaster::fuzz {
 
-void judge_requests(std::string_view from_client, const RequestRun& run, bool peer_is_trusted);
+void judge_requests(std::string_view from_client, const RequestRun& run, const Setting& setting);
 void judge_responses(std::string_view from_backend, const ResponseRun& run);
 
 // The same bytes must come to the same end in whatever pieces they arrive.

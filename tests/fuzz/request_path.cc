@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "worker/http/forwarding.h"
+#include "worker/http/local_response.h"
 #include "worker/http/parser.h"
 #include "worker/proxy/relay.h"
 
@@ -11,8 +12,8 @@ namespace {
 
 class RequestPath {
  public:
-  RequestPath(std::string_view from_client, Pieces pieces, bool peer_is_trusted)
-      : client_(from_client, pieces), peer_is_trusted_(peer_is_trusted) {}
+  RequestPath(std::string_view from_client, Pieces pieces, const Setting& setting)
+      : client_(from_client, pieces), setting_(setting) {}
 
   RequestRun run() {
     while (read_head() && relay()) continue;
@@ -45,18 +46,16 @@ class RequestPath {
   }
 
   bool relay() {
-    if (head_->max_forwards == 0) {  // answered in the backend's place, if at all
-      run_.refusal = RejectReason::kNotImplemented;
-      return false;
-    }
+    if (head_->max_forwards == 0) return answer();
     RelayedRequest& request = run_.requests.emplace_back();
     request.begin = at_;
     look_up();
-    const RequestForwarding how{.client_ip = kClientIp,
-                                .peer_is_trusted = peer_is_trusted_,
+    const RequestForwarding how{.client_ip = setting_.client_ip,
+                                .peer_is_trusted = setting_.peer_is_trusted,
                                 .keep_upgrade = head_->wants_upgrade,
                                 .via_name = kViaName,
-                                .request_id = kRequestId};
+                                .request_id = kRequestId,
+                                .forwarded = setting_.forwarded};
     BufferLease buffer = buffers_.lend();
     const std::size_t size = write_request_head(*head_, how, buffer->data(), buffer->capacity);
     if (size == 0) {
@@ -93,6 +92,43 @@ class RequestPath {
     }
   }
 
+  // In the backend's place. A body that may be dropped is, before the next request.
+  bool answer() {
+    RelayedRequest& request = run_.requests.emplace_back();
+    request.begin = at_;
+    request.is_answered = true;
+    const bool is_droppable = head_->framing != BodyFraming::kChunked && !head_->expects_continue;
+    const bool lives = head_->keep_alive && is_droppable;
+    BufferLease buffer = buffers_.lend();
+    const std::size_t size =
+        write_recipient_response(*head_,
+                                 {.reason = RejectReason::kMaxForwards,
+                                  .close = !lives,
+                                  .keep_alive_10 = lives && head_->version == HttpVersion::k10,
+                                  .head_only = head_->is_head,
+                                  .request_id = kRequestId,
+                                  .date = kDate},
+                                 buffer->data());
+    request.bytes.assign(buffer->data(), size);
+    body_.start(head_->framing, head_->content_length, head_->framing);
+    at_ += head_->size;
+    request.is_done = !lives || drop_body();
+    request.end = at_;
+    run_.closes = !lives;
+    return lives && request.is_done;
+  }
+
+  // False if it is not all there.
+  bool drop_body() {
+    for (;;) {
+      BodyRelay::Batch dropped;
+      body_.gather({}, client_.arrived(at_), dropped);
+      at_ += dropped.consumed;
+      if (dropped.status == BodyRelay::Status::kDone) return true;
+      if (client_.arrived(at_).empty() && !client_.next()) return false;
+    }
+  }
+
   // What the balancer asks of a head, for the sanitizers to see.
   void look_up() const {
     volatile std::size_t sum = head_->path().size() + head_->cookie("id").size() +
@@ -104,7 +140,7 @@ class RequestPath {
   static constexpr ParseLimits kLimits{kMostHeadBytes, kViaName};
 
   Arrival client_;
-  const bool peer_is_trusted_;
+  const Setting setting_;
   std::size_t at_ = 0;
   RequestParser parser_;
   const std::unique_ptr<RequestHead> heads_[2] = {std::make_unique<RequestHead>(),
@@ -117,8 +153,8 @@ class RequestPath {
 
 }  // namespace
 
-RequestRun run_requests(std::string_view from_client, Pieces pieces, bool peer_is_trusted) {
-  return RequestPath(from_client, pieces, peer_is_trusted).run();
+RequestRun run_requests(std::string_view from_client, Pieces pieces, const Setting& setting) {
+  return RequestPath(from_client, pieces, setting).run();
 }
 
 }  // namespace ringmaster::fuzz

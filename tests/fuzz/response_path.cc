@@ -2,13 +2,29 @@
 
 #include <memory>
 
+#include "tests/fuzz/finding.h"
 #include "tests/fuzz/request_path.h"
+#include "worker/http/connection_options.h"
 #include "worker/http/forwarding.h"
 #include "worker/http/parser.h"
 #include "worker/proxy/relay.h"
 
 namespace ringmaster::fuzz {
 namespace {
+
+// The request that 'U' stands for.
+const RequestHead& upgrade_request() {
+  static const std::string bytes =
+      "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: " + std::string(kOffer) +
+      "\r\n\r\n";
+  static const auto head = [] {
+    auto made = std::make_unique<RequestHead>();
+    RequestParser parser;
+    demand(parser.parse(bytes, {kMostHeadBytes}, *made) == ParseStatus::kComplete, "no request");
+    return made;
+  }();
+  return *head;
+}
 
 class ResponsePath {
  public:
@@ -67,7 +83,8 @@ class ResponsePath {
         .keep_alive = keep_alive,
         .keep_upgrade = keep_upgrade,
         .via_name = kViaName,
-        .request_id = kRequestId};
+        .request_id = kRequestId,
+        .date = kDate};
     buffer.clear();
     buffer.commit(write_response_head(*head_, how, buffer.data(), buffer.capacity));
   }
@@ -85,7 +102,8 @@ class ResponsePath {
   }
 
   bool begin_tunnel() {
-    if (!asked_.upgrade || !head_->wants_upgrade) return refuse();
+    const bool wanted = asked_.upgrade && head_->wants_upgrade;
+    if (!wanted || !accepts_offer(*head_, upgrade_request())) return refuse();
     RelayedResponse& response = begin_response();
     BufferLease buffer = buffers_.lend();
     write_head(BodyFraming::kNone, true, true, *buffer);
@@ -104,7 +122,9 @@ class ResponsePath {
     }
     const bool keep_alive = asked_.keep_alive && framing != BodyFraming::kUntilClose;
     BufferLease buffer = buffers_.lend();
-    write_head(framing, keep_alive, false, *buffer);
+    const bool tells_what_to_upgrade_to =
+        head_->status == 426 && head_->wants_upgrade && asked_.is_11;
+    write_head(framing, keep_alive, tells_what_to_upgrade_to, *buffer);
     if (buffer->is_empty()) return refuse();
     RelayedResponse& response = begin_response();
     body_.start(head_->framing, head_->content_length, framing);

@@ -13,6 +13,8 @@
 
 namespace ringmaster::fuzz {
 
+inline constexpr std::string_view kOffer = "websocket, foo/2";
+
 // What a client asked for, one after the other on the connection to the backend.
 struct Asked {
   bool is_head = false;
@@ -20,7 +22,7 @@ struct Asked {
   bool keep_alive = true;
   bool upgrade = false;
 
-  // One letter each: G GET, H HEAD, C with Connection: close, U with Upgrade; by clients of
+  // One letter each: G GET, H HEAD, C with Connection: close, U with Upgrade: kOffer; by clients of
   // HTTP/1.0: g GET, h HEAD, k with keep-alive. Others count as G.
   static Asked from(char letter) noexcept;
 };

@@ -43,9 +43,13 @@ bool all_of(std::string_view text, Predicate predicate) {
   return std::all_of(text.begin(), text.end(), predicate);
 }
 
+}  // namespace
+
 bool is_token(std::string_view text) {
   return !text.empty() && all_of(text, is_token_char);
 }
+
+namespace {
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);

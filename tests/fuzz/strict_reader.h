@@ -18,6 +18,7 @@ using FieldLine = std::pair<std::string, std::string>;  // name as written; valu
                                                         // around it
 using FieldLines = std::vector<FieldLine>;
 
+bool is_token(std::string_view text);                    // RFC 9110 section 5.6.2
 bool same_name(std::string_view a, std::string_view b);  // in any case
 std::size_t count_of(const FieldLines& fields, std::string_view name);
 // The values of all fields of that name, in their order.
