@@ -64,6 +64,20 @@ TEST(Wire, Pipelining) {
           ok_out("1") + ok_out("2")),
       row("bodies behind bodies", "9112 9.3.2", post + chunks + post,
           {post_upstream, chunks_upstream, post_upstream}, ok_out("1") + ok_out("2") + ok_out("3")),
+      row("trailers touch no other request", "9110 6.5.1",
+          "POST /c HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n0\nHost: evil\nConnection: "
+          "close\nContent-Length: 50\n\n" +
+              get("/2"),
+          {"POST /c HTTP/1.1\nHost: h\n{added}Transfer-Encoding: chunked\n\n0\n\n",
+           get_upstream("/2")},
+          ok_out("1") + ok_out("2")),
+      row("an empty Connection", "9110 5.6.1", get("/1", "Connection:\n") + get("/2"),
+          {get_upstream("/1"), get_upstream("/2")}, ok_out("1") + ok_out("2")),
+      row("a Connection of empty members", "9110 5.6.1", get("/1", "Connection: , ,\n") + get("/2"),
+          {get_upstream("/1"), get_upstream("/2")}, ok_out("1") + ok_out("2")),
+      row("Proxy-Connection: close closes nothing", "9112 C.2.2",
+          get("/1", "Proxy-Connection: close\n") + get("/2"),
+          {get_upstream("/1"), get_upstream("/2")}, ok_out("1") + ok_out("2")),
       row("an empty line between", "9112 2.2", get("/1") + "\n" + get("/2"),
           {get_upstream("/1"), get_upstream("/2")}, ok_out("1") + ok_out("2")),
       row("a fault in the second", "9112 9.3.2", get("/1") + get("/2", "A b\n"),
@@ -77,11 +91,40 @@ TEST(Wire, Pipelining) {
       row("nothing behind Connection: close", "9112 9.6",
           get("/1", "Connection: close\n") + get("/2"), {get_upstream("/1")},
           ok_out("1", "Connection: close\n"), Left::kClosed),
+      row("nor behind keep-alive, close", "9112 9.6",
+          get("/1", "Connection: keep-alive\nConnection: close\n") + get("/2"),
+          {get_upstream("/1")}, ok_out("1", "Connection: close\n"), Left::kClosed),
+      row("nor behind a body's", "9112 9.6",
+          "POST /p HTTP/1.1\nHost: h\nConnection: close\nContent-Length: 5\n\nhello" + get("/2"),
+          {post_upstream}, ok_out("1", "Connection: close\n"), Left::kClosed),
       row("not even a fault", "9112 9.6", get("/1", "Connection: close\n") + "garbage\n",
           {get_upstream("/1")}, ok_out("1", "Connection: close\n"), Left::kClosed),
       row("nothing behind a fault", "9112 9.6", "GET / HTTP/1.1\n\n" + get("/2"), {},
           refusal("bad_request"), Left::kClosed),
       long_row,
+  });
+}
+
+// Answers whose end is not what their length says.
+TEST(Wire, PipeliningBehindHead) {
+  const std::string head = "HEAD /1 HTTP/1.1\nHost: h\n\n";
+  const std::string head_upstream = "HEAD /1 HTTP/1.1\nHost: h\n{added}\n";
+  const auto row = [&](const char* name, const std::string& said, const std::string& out) {
+    return Row{.name = name,
+               .rfc = "9110 9.3.2",
+               .in = head + get("/2"),
+               .upstream = {head_upstream, get_upstream("/2")},
+               .said = {{{.bytes = said}}, {{.bytes = ok("2")}}},
+               .out = out + ok_out("2")};
+  };
+  Rig().run({
+      row("a length", "HTTP/1.1 200 OK\nContent-Length: 50\n\n",
+          "HTTP/1.1 200 OK\n{added}Content-Length: 50\n\n"),
+      row("chunks", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n",
+          "HTTP/1.1 200 OK\n{added}\n"),
+      row("neither", "HTTP/1.1 200 OK\n\n", "HTTP/1.1 200 OK\n{added}\n"),
+      row("304", "HTTP/1.1 304 X\nContent-Length: 50\n\n",
+          "HTTP/1.1 304 X\n{added}Content-Length: 50\n\n"),
   });
 }
 
@@ -270,6 +313,14 @@ TEST(Wire, Tunnels) {
   backend_ends.later.clear();
   backend_ends.client = Left::kAny;
   backend_ends.cut_request = false;
+  Row hints = plain;
+  hints.name = "behind an interim answer";
+  hints.said[0][0].bytes = "HTTP/1.1 103 X\nA: b\n\n" + yes;
+  hints.out = "HTTP/1.1 103 X\nA: b\n" + added_to_answer("1.1", false) + "\n" + plain.out;
+  Row length = behind;
+  length.name = "a length means nothing";
+  length.said[0][0].bytes.insert(yes.size() - 1, "Content-Length: 3\n");
+  length.rfc = "9110 8.6";
   Row foo = plain;
   foo.name = "any protocol that was asked for";
   foo.in = "GET / HTTP/1.1\nHost: h\nUpgrade: foo/2, bar\nConnection: upgrade\n\n";
@@ -320,6 +371,8 @@ TEST(Wire, Tunnels) {
       client_ends,
       eager_end,
       backend_ends,
+      hints,
+      length,
       foo,
       declined("declined", kOk, kOkOut),
       then_get,

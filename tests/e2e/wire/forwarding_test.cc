@@ -43,8 +43,8 @@ TEST(Wire, HopByHopFields) {
               "GET / HTTP/1.1\nHost: h\nConnection: \"close\"\n\n"),
       stays("Proxy-Status is end to end", "9209 2", "Proxy-Status: x\n", "Proxy-Status: x\n"),
   };
-  for (const char* name :
-       {"Cookie", "Authorization", "Content-Type", "Cache-Control", "Via", "X-Real-IP", "Date"}) {
+  for (const char* name : {"Cookie", "Authorization", "Content-Type", "Cache-Control", "Via",
+                           "X-Real-IP", "Date", "Content-Encoding"}) {
     rows.push_back(stays(name, "9110 7.6.1",
                          std::string("Connection: ") + name + "\n" + name + ": x\n",
                          std::string(name) + ": x\n"));
@@ -187,6 +187,23 @@ TEST(Wire, MaxForwards) {
   const std::string echo = "TRACE /a HTTP/1.1\nHost: h\nX: y\nMax-Forwards: 0\n\n";
   trace.out = "HTTP/1.1 200 OK\nDate: {date}\nContent-Type: message/http\nContent-Length: " +
               std::to_string(echo.size() + 5) + "\n\n" + echo;
+  Row with_content = ends_here(
+      "its content is read and dropped",
+      "OPTIONS / HTTP/1.1\nHost: h\nMax-Forwards: 0\nContent-Length: 5\n\nhello" + kGet, allow, "");
+  with_content.upstream = {kGetUpstream};
+  with_content.out += kOkOut;
+  Row with_chunks = ends_here("but not chunks: it ends there",
+                              "OPTIONS / HTTP/1.1\nHost: h\nMax-Forwards: 0\nTransfer-Encoding: "
+                              "chunked\n\n0\n\n" +
+                                  kGet,
+                              "", "");
+  with_chunks.out =
+      "HTTP/1.1 200 OK\nDate: {date}\n" + allow + "Content-Length: 0\nConnection: close\n\n";
+  with_chunks.client = Left::kClosed;
+  Row old = ends_here("HTTP/1.0 is told that it may stay",
+                      "OPTIONS / HTTP/1.0\nConnection: keep-alive\nMax-Forwards: 0\n\n", allow, "");
+  old.out =
+      "HTTP/1.1 200 OK\nDate: {date}\n" + allow + "Content-Length: 0\nConnection: keep-alive\n\n";
   Row close =
       ends_here("and the connection may end with it",
                 "OPTIONS * HTTP/1.1\nHost: h\nConnection: close\nMax-Forwards: 0\n\n", "", "");
@@ -194,6 +211,9 @@ TEST(Wire, MaxForwards) {
       "HTTP/1.1 200 OK\nDate: {date}\n" + allow + "Content-Length: 0\nConnection: close\n\n";
   close.client = Left::kClosed;
   Rig().run({
+      with_content,
+      with_chunks,
+      old,
       counted("OPTIONS", "OPTIONS", "5", "4"),
       counted("TRACE", "TRACE", "1", "0"),
       counted("leading zeros", "OPTIONS", "010", "9"),
@@ -207,6 +227,8 @@ TEST(Wire, MaxForwards) {
       invalid("no number", "Max-Forwards: x\n"),
       invalid("empty", "Max-Forwards:\n"),
       invalid("negative", "Max-Forwards: -1\n"),
+      invalid("with a sign", "Max-Forwards: +1\n"),
+      invalid("a list", "Max-Forwards: 1, 1\n"),
       invalid("twice", "Max-Forwards: 1\nMax-Forwards: 1\n"),
   });
 }
@@ -267,6 +289,8 @@ TEST(Wire, Expectations) {
       unknown("another", "200-ok"),
       unknown("another among them", "100-continue, x"),
       unknown("with a value", "100-continue=1"),
+      unknown("quoted", "\"100-continue\""),
+      unknown("in two lines", "100-continue\nExpect: x"),
   });
 }
 

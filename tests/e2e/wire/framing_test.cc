@@ -212,6 +212,10 @@ TEST(Wire, FramingOfHttp10) {
           "5\nhello\n0\n\n"),
       old("chunked with a length", "Transfer-Encoding: chunked\nContent-Length: 5\n", "hello"),
       old("an unknown coding", "Transfer-Encoding: x\n", ""),
+      old("identity", "Transfer-Encoding: identity\n", ""),
+      old("an empty one", "Transfer-Encoding:\n", ""),
+      old("two lengths", "Content-Length: 5\nContent-Length: 0\n", "hello"),
+      old("a length with a sign", "Content-Length: +5\n", "hello"),
       length,
   });
 }

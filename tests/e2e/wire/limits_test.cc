@@ -34,6 +34,28 @@ TEST(Wire, HeadLimits) {
       });
 }
 
+// However short they are.
+TEST(Wire, FieldLimits) {
+  const auto lines = [](int count) {
+    std::string all;
+    for (int i = 0; i < count; ++i) all += "A: b\n";
+    return all;
+  };
+  Row most = passes_fields("as many as may be", "6585 5", lines(255), lines(255));
+  most.cut_request = false;  // its lines are all alike
+  Row one_more = refused("one more", "6585 5", "GET / HTTP/1.1\nHost: h\n" + lines(256) + "\n",
+                         "header_too_large");
+  one_more.cut_request = false;
+  Row answer = answered("as many in an answer", "9110 5.4",
+                        "HTTP/1.1 200 OK\n" + lines(255) + "Content-Length: 2\n\nok",
+                        "HTTP/1.1 200 OK\n" + lines(255) + "{added}Content-Length: 2\n\nok");
+  answer.cut_response = false;
+  Row longer = distrusted("one more of them", "9110 5.4",
+                          "HTTP/1.1 200 OK\n" + lines(256) + "Content-Length: 2\n\nok");
+  longer.cut_response = false;
+  Rig().run({most, one_more, answer, longer});
+}
+
 TEST(Wire, BodyLimits) {
   const auto length = [](const char* name, std::size_t size) {
     return passes(name, "9110 15.5.14",
@@ -49,6 +71,9 @@ TEST(Wire, BodyLimits) {
   Row far_too_long =
       refused("far more, unread", "9110 15.5.14",
               "POST / HTTP/1.1\nHost: h\nContent-Length: 1000000\n\n", "body_too_large");
+  Row waiting = refused("nor is it asked for", "9110 10.1.1",
+                        "POST / HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Length: 11\n\n",
+                        "body_too_large");
   Row chunks = refused("chunks beyond it", "9110 15.5.14",
                        "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n5\n"
                        "ghijk\n0\n\n",
@@ -59,12 +84,17 @@ TEST(Wire, BodyLimits) {
       length("a body of the limit", 10),
       too_long,
       far_too_long,
+      waiting,
       passes("chunks of the limit", "9110 15.5.14",
              "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n4\nghij\n0\n\n",
              "POST / HTTP/1.1\nHost: h\n{added}Transfer-Encoding: "
              "chunked\n\na\nabcdefghij\n0\n\n"),
   });
-  // By itself: it closes the connection it was given, which may be one that another row left.
+  // By themselves: they close the connection they were given, which may be one that another row
+  // left.
+  rig.run({chunks});
+  chunks.name = "a byte beyond it";
+  chunks.in = "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n5\nghijk\n";
   rig.run({chunks});
 }
 

@@ -61,10 +61,15 @@ TEST(Wire, StatusLines) {
                            "http/1.1 200 OK",      "HTTP/1.10 200 OK",    "HTTP/11 200 OK",
                            "HTTPS/1.1 200 OK",     "ICY 200 OK",          "HTTP 200 OK",
                            "HTTP/1.1 200 O{nul}K", "HTTP/1.1 200 O\x01K", "HTTP/1.1 200 O\x7fK",
-                           "HTTP/1.1 200 O{cr}K"}) {
+                           "HTTP/1.1 200 O{cr}K",  "HTTP/1.1 200\tOK",    "HTTP/1.1 200,OK",
+                           "HTTP/ 1.1 200 OK",     "HTTP/1.1 200\x0bOK"}) {
     rows.push_back(distrusted(kept(std::string("the status line ") + line), "9112 4",
                               std::string(line) + "\nContent-Length: 2\n\nok"));
   }
+  Row endless = distrusted("one that does not end", "9112 4",
+                           "HTTP/1.1 200 " + std::string(20000, 'x') + "\nContent-Length: 0\n\n");
+  endless.cut_response = false;
+  rows.push_back(endless);
   rows.push_back(
       distrusted("a bare LF behind it", "9112 2.2", "HTTP/1.1 200 OK{lf}Content-Length: 2\n\nok"));
   rows.push_back(distrusted("bare LFs throughout", "9112 2.2",
@@ -89,6 +94,9 @@ TEST(Wire, ResponseFields) {
       fields("Proxy-Status", "9209 2", "Proxy-Status: x\n", "Proxy-Status: x\n"),
       fields("not Connection", "9110 7.6.1", "Connection: keep-alive\nA: b\n", "A: b\n"),
       fields("nor what it names", "9110 7.6.1", "Connection: X\nX: 1\nA: b\nx: 2\n", "A: b\n"),
+      answered("nor what a broken one names", "9110 7.6.1",
+               "HTTP/1.1 200 OK\nConnection: X, a b\nX: 1\nA: b\nContent-Length: 2\n\nok",
+               "HTTP/1.1 200 OK\nA: b\n{added}Content-Length: 2\n\nok", Left::kClosed),
       fields("nor Keep-Alive", "9112 C.2.2", "Keep-Alive: timeout=5\nA: b\n", "A: b\n"),
       fields("nor Proxy-Connection", "9112 C.2.2", "Proxy-Connection: x\nA: b\n", "A: b\n"),
       fields("nor Proxy-Authenticate", "9110 11.7.1", "Proxy-Authenticate: x\nA: b\n", "A: b\n"),
@@ -111,6 +119,10 @@ TEST(Wire, ResponseFields) {
       bad_fields("a space in the name", "9110 5.1", "A B: c\n"),
       bad_fields("obs-text in the name", "9110 5.1", "\xc3\xa4: b\n"),
       bad_fields("folded", "9112 5.2", "A: b\n c\n"),
+      bad_fields("folded with a tab", "9112 5.2", "A: b\n\tc\n"),
+      bad_fields("folded after the colon", "9112 5.2", "A:\n b\n"),
+      bad_fields("folded with a bare LF", "9112 5.2", "A: b{lf} c\n"),
+      bad_fields("a fold that hides a length", "9112 5.2", "A: b\n Content-Length: 5\n"),
       bad_fields("a space in front of the first", "9112 2.2", " A: b\n"),
       bad_fields("a NUL", "9110 5.5", "A: b{nul}\n"),
       bad_fields("a bare CR", "9112 2.2", "A: b{cr}c\n"),
@@ -151,6 +163,11 @@ TEST(Wire, ResponseFraming) {
   nothing.name = "an empty one";
   nothing.said[0][0].bytes = "HTTP/1.1 200 OK\n\n";
   nothing.out = "HTTP/1.1 200 OK\n{added}Transfer-Encoding: chunked\n\n0\n\n";
+  Row old = until_close;
+  old.name = "of HTTP/1.0";
+  old.said[0][0].bytes = "HTTP/1.0 200 OK\nConnection: keep-alive\n\nhello";
+  old.out = "HTTP/1.1 200 OK\n" + added_to_answer("1.0") +
+            "Transfer-Encoding: chunked\n\n5\nhello\n0\n\n";
   Row close = answered("Connection: close with a length", "9112 9.6",
                        "HTTP/1.1 200 OK\nConnection: close\nContent-Length: 2\n\nok", kOkOut,
                        Left::kClosed);
@@ -159,6 +176,13 @@ TEST(Wire, ResponseFraming) {
       length("twice the same", "Content-Length: 2\nContent-Length: 2\n"),
       length("a list of one value", "Content-Length: 2, 2\n"),
       length("leading zeros", "Content-Length: 002\n"),
+      length("a list of three", "Content-Length: 2 , 2\nContent-Length: 2\n"),
+      length("one that Connection names", "Connection: Content-Length\nContent-Length: 2\n"),
+      length("by another name it is none", "Content_Length: 9\nContent-Length: 2\n"),
+      answered("chunks that Connection names", "9110 7.6.1",
+               "HTTP/1.1 200 OK\nConnection: Transfer-Encoding\nTransfer-Encoding: chunked\n\n"
+               "2\nok\n0\n\n",
+               "HTTP/1.1 200 OK\n{added}Transfer-Encoding: chunked\n\n2\nok\n0\n\n"),
       answered("none", "9112 6.3", "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
                "HTTP/1.1 200 OK\n{added}Content-Length: 0\n\n"),
       bad_length("twice, differing", "Content-Length: 2\nContent-Length: 3\n"),
@@ -170,6 +194,11 @@ TEST(Wire, ResponseFraming) {
       bad_length("hexadecimal", "Content-Length: 0x2\n"),
       bad_length("empty", "Content-Length:\n"),
       bad_length("two numbers", "Content-Length: 2 2\n"),
+      bad_length("a fraction", "Content-Length: 2.0\n"),
+      bad_length("a parameter", "Content-Length: 2;a\n"),
+      bad_length("quoted", "Content-Length: \"2\"\n"),
+      bad_length("three, one differing", "Content-Length: 2\nContent-Length: 2, 02, 3\n"),
+      bad_length("one of two empty", "Content-Length: 2\nContent-Length:\n"),
       bad_length("2^64 + 2", "Content-Length: 18446744073709551618\n"),
       bad_length("2^63", "Content-Length: 9223372036854775808\n"),
       bad_length("with chunks", "Content-Length: 2\nTransfer-Encoding: chunked\n"),
@@ -189,6 +218,7 @@ TEST(Wire, ResponseFraming) {
                "HTTP/1.1 200 OK\nTrailer: X\n{added}Transfer-Encoding: chunked\n\n0\nX: 1\n\n"),
       until_close,
       nothing,
+      old,
       close,
   };
   for (const char* coding :
@@ -222,6 +252,11 @@ TEST(Wire, BrokenResponses) {
       broken("more data than it says", "9112 7.1", head + "2\nokay\n0\n\n"),
       broken("a bad trailer", "9112 7.1.2", head + "2\nok\n0\nA b\n\n"),
       broken("a bare LF at the end", "9112 7.1", head + "2\nok\n0\n{lf}"),
+      broken("an extension too long", "9112 7.1.1",
+             head + "2;a=" + std::string(300, 'x') + "\nok\n0\n\n"),
+      broken("trailers too long", "9110 6.5",
+             head + "2\nok\n0\nA: " + std::string(5000, 'x') + "\n\n"),
+      broken("a fold in a trailer", "9112 5.2", head + "2\nok\n0\nA: b\n c\n\n"),
       broken("chunks that end early", "9112 8", head + "2\nok\n", kEnd),
       broken("in the middle of data", "9112 8", head + "5\nok", kEnd),
       broken("without the last empty line", "9112 8", head + "2\nok\n0\n", kEnd),
@@ -233,6 +268,18 @@ TEST(Wire, BrokenResponses) {
       broken("by a reset too", "9112 8", "HTTP/1.1 200 OK\nContent-Length: 5\n\nok", kReset),
       broken("a body until the end, by a reset", "9112 8", "HTTP/1.1 200 OK\n\nhello", kReset),
   };
+  // What has no end but that of the connection must be seen to break off.
+  const auto old = [](const char* name, const std::string& said, Say::Then then) {
+    Row row = broken(name, "9112 8", said, then);
+    row.in = "GET / HTTP/1.0\nHost: h\n\n";
+    row.upstream = {"GET / HTTP/1.1\nHost: h\n" + added_for("h", "1.0") + "\n"};
+    row.out = refusal("bad_response");
+    return row;
+  };
+  rows.push_back(old("for HTTP/1.0, chunks that end early", head + "2\nok\n", kEnd));
+  rows.push_back(old("chunks that are none", head + "2\nok\nx\n", Say::Then::kNothing));
+  rows.push_back(old("a body until a reset", "HTTP/1.1 200 OK\n\nhello", kReset));
+  rows.push_back(old("a body too short", "HTTP/1.1 200 OK\nContent-Length: 5\n\nok", kEnd));
   const auto closed = [](const char* name, const std::string& said) {
     Row row = distrusted(name, "9112 8", said);
     row.out = refusal("upstream_closed", /*close=*/false);
@@ -247,6 +294,9 @@ TEST(Wire, BrokenResponses) {
   rows.push_back(closed("half a status line", "HTTP/1.1 2"));
   rows.push_back(closed("half a head", "HTTP/1.1 200 OK\nContent-Le"));
   rows.push_back(closed("a head without its end", "HTTP/1.1 200 OK\nContent-Length: 2\n"));
+  rows.push_back(closed("an interim answer and nothing more", "HTTP/1.1 103 X\nA: b\n\n"));
+  rows.back().out =
+      "HTTP/1.1 103 X\nA: b\n" + added_to_answer("1.1", false) + "\n" + rows.back().out;
   Rig().run(rows);
 }
 
@@ -273,6 +323,12 @@ TEST(Wire, ResponsesWithoutABody) {
       answered("205 has a length like others", "9110 15.3.6",
                "HTTP/1.1 205 X\nContent-Length: 0\n\n",
                "HTTP/1.1 205 X\n{added}Content-Length: 0\n\n"),
+      answered("or a body", "9110 15.3.6", "HTTP/1.1 205 X\nContent-Length: 2\n\nok",
+               "HTTP/1.1 205 X\n{added}Content-Length: 2\n\nok"),
+      answered("304 may speak of chunks", "9112 6.1",
+               "HTTP/1.1 304 X\nTransfer-Encoding: chunked\n\n", "HTTP/1.1 304 X\n{added}\n"),
+      answered("204 with a length of 0", "9110 8.6", "HTTP/1.1 204 X\nContent-Length: 0\n\n",
+               "HTTP/1.1 204 X\n{added}\n"),
       answered("204 with a length is not trusted further", "9110 8.6",
                "HTTP/1.1 204 X\nContent-Length: 5\n\n", "HTTP/1.1 204 X\n{added}\n", Left::kClosed),
       distrusted("204 with chunks", "9112 6.1", "HTTP/1.1 204 X\nTransfer-Encoding: chunked\n\n"),
@@ -315,6 +371,12 @@ TEST(Wire, ResponsePoisoning) {
       behind("its body later too", "GET", no_content, no_content_out, poison, false),
       behind("304 with a body", "GET", not_modified, not_modified_out, "poison", true),
       behind("its body a moment later", "GET", not_modified, not_modified_out, poison, false),
+      behind("304 with chunks", "GET", "HTTP/1.1 304 X\nTransfer-Encoding: chunked\n\n",
+             "HTTP/1.1 304 X\n{added}\n", "6\npoison\n0\n\n", true),
+      behind("a POST's", "POST", kOk, kOkOut, poison, true),
+      behind("a 101", "GET", kOk, kOkOut, "HTTP/1.1 101 X\nUpgrade: foo\nConnection: upgrade\n\n",
+             true),
+      behind("an interim answer later", "GET", kOk, kOkOut, "HTTP/1.1 103 X\n\n", false),
       behind("an interim answer that nobody waits for", "GET", kOk, kOkOut,
              "HTTP/1.1 100 Continue\n\n", true),
   };
@@ -345,6 +407,12 @@ TEST(Wire, InterimResponses) {
                many(16, interim("HTTP/1.1 102 X")) + refusal("bad_response", /*close=*/false),
                Left::kClosed);
   flood.cut_response = false;
+  Row most = answered("as many as may be", "9110 15.2", many(16, "HTTP/1.1 102 X\n\n") + kOk,
+                      many(16, interim("HTTP/1.1 102 X")) + kOkOut);
+  most.cut_response = false;
+  Row with_body = distrusted("one with a body", "9110 15.2",
+                             "HTTP/1.1 103 X\nContent-Length: 6\n\npoison" + kOk);
+  with_body.out = interim("HTTP/1.1 103 X") + with_body.out;
   Rig().run({
       answered("100", "9110 15.2.1", "HTTP/1.1 100 Continue\n\n" + kOk,
                interim("HTTP/1.1 100 Continue") + kOkOut),
@@ -363,6 +431,8 @@ TEST(Wire, InterimResponses) {
                interim("HTTP/1.1 103 X\nB: 2") + kOkOut),
       old,
       flood,
+      most,
+      with_body,
       distrusted("101 that nobody asked for", "9110 15.2.2",
                  "HTTP/1.1 101 Switching\nUpgrade: websocket\nConnection: upgrade\n\n"),
       distrusted("one with chunks", "9112 6.1",

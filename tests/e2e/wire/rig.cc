@@ -75,6 +75,17 @@ std::vector<std::size_t> cuts_of(std::string_view bytes) {
   return {cuts.begin(), cuts.end()};
 }
 
+// Does the first final answer begin a tunnel? Rows write line ends as one byte.
+bool switches(std::string_view said) {
+  constexpr std::string_view kInterim = "HTTP/1.1 1";
+  while (said.starts_with(kInterim) && !said.starts_with("HTTP/1.1 101 ")) {
+    const std::size_t end = said.find("\n\n");
+    if (end == std::string_view::npos) return false;
+    said.remove_prefix(end + 2);
+  }
+  return said.starts_with(kInterim);
+}
+
 }  // namespace
 
 struct Rig::Run {
@@ -269,7 +280,7 @@ std::string Rig::fault_of(Run& run) {
   const Row& row = *run.row;
   const std::string got = normalised(run.received, run.ip);
   const bool broken_off = row.client == Left::kBroken && run.end != ReadEnd::kNot &&
-                          !extent_of_response(run.received, false).complete;
+                          !extent_of_response(run.received, run.end == ReadEnd::kOrderly).complete;
   if (!broken_off && got != run.out) {
     return "the client got\n" + ::testing::PrintToString(got) + "\nnot\n" +
            ::testing::PrintToString(run.out);
@@ -372,7 +383,7 @@ void Rig::serve(Upstream& upstream) {
     const Extent extent = extent_of_request(upstream.unread);
     if (extent.broken) strays_ += "broken: " + upstream.unread;
     const bool tunnel = upstream.step > 0 && run.row->said.size() > upstream.request &&
-                        run.row->said[upstream.request][0].bytes.starts_with("HTTP/1.1 101");
+                        switches(run.row->said[upstream.request][0].bytes);
     const std::size_t size = extent.complete && !tunnel ? extent.size : upstream.unread.size();
     run.seen[upstream.request] = upstream.unread.substr(0, size);
     const std::size_t before = upstream.step;
@@ -439,7 +450,7 @@ void Rig::take_steps(Upstream& upstream, const Extent& extent) {
     say(upstream, step);
   }
   if (upstream.step == steps.size() && extent.complete && !upstream.waits &&
-      steps.front().bytes.find("101 ") == std::string::npos) {
+      !switches(steps.front().bytes)) {
     upstream.run = nullptr;
   }
 }

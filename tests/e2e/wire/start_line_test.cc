@@ -33,6 +33,12 @@ TEST(Wire, Methods) {
               "method_not_allowed"),
       refused("CONNECT with a body", "9110 9.3.6",
               "CONNECT h:1 HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc", "method_not_allowed"),
+      refused("CONNECT in absolute form", "9110 9.3.6", "CONNECT http://h/ HTTP/1.1\nHost: h\n\n",
+              "method_not_allowed"),
+      refused("CONNECT in HTTP/1.0", "9110 9.3.6", "CONNECT h:443 HTTP/1.0\n\n",
+              "method_not_allowed"),
+      refused("connect is another method", "9110 9.1", "connect h:443 HTTP/1.1\nHost: h:443\n\n"),
+      refused("an answer for a request", "9112 3", "HTTP/1.1 200 OK\nHost: h\n\n"),
       refused("TRACE has no content", "9110 9.3.8",
               "TRACE / HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc"),
       refused("TRACE has no chunks", "9110 9.3.8",
@@ -42,6 +48,12 @@ TEST(Wire, Methods) {
       passes("GET may have content", "9110 9.3.1",
              "GET / HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc",
              "GET / HTTP/1.1\nHost: h\n{added}Content-Length: 3\n\nabc"),
+      passes("GET may have chunks", "9110 9.3.1",
+             "GET / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n3\nabc\n0\n\n",
+             "GET / HTTP/1.1\nHost: h\n{added}Transfer-Encoding: chunked\n\n3\nabc\n0\n\n"),
+      passes("TRACE may have none, and say so", "9110 9.3.8",
+             "TRACE / HTTP/1.1\nHost: h\nContent-Length: 0\n\n",
+             "TRACE / HTTP/1.1\nHost: h\n{added}Content-Length: 0\n\n"),
       passes("DELETE may have content", "9110 9.3.5",
              "DELETE /x HTTP/1.1\nHost: h\nContent-Length: 1\n\na",
              "DELETE /x HTTP/1.1\nHost: h\n{added}Content-Length: 1\n\na"),
@@ -53,6 +65,10 @@ TEST(Wire, Methods) {
                     "HEAD / HTTP/1.1\nHost: h\n{added}\n");
   head.said = {{{.bytes = "HTTP/1.1 200 OK\nContent-Length: 2\n\n"}}};
   head.out = "HTTP/1.1 200 OK\n{added}Content-Length: 2\n\n";
+  rows.push_back(head);
+  head.name = "HEAD may have content all the same";
+  head.in = "HEAD / HTTP/1.1\nHost: h\nContent-Length: 3\n\nabc";
+  head.upstream = {"HEAD / HTTP/1.1\nHost: h\n{added}Content-Length: 3\n\nabc"};
   rows.push_back(head);
   Row refused_head = refused("nor in ours", "9110 9.3.2", "HEAD / HTTP/1.1\nHost: h\nHost: h\n\n");
   refused_head.out = refusal("bad_request", true, /*head_only=*/true);
@@ -77,6 +93,14 @@ TEST(Wire, Targets) {
       line("https too", "9112 3.2.2", "GET https://h/a HTTP/1.1", "GET /a HTTP/1.1"),
       line("without a path", "9112 3.2.2", "GET http://h HTTP/1.1", "GET / HTTP/1.1"),
       line("with a query only", "9112 3.2.2", "GET http://h?q HTTP/1.1", "GET /?q HTTP/1.1"),
+      line("a query that looks like a path", "9112 3.2.2", "GET http://h?q/r HTTP/1.1",
+           "GET /?q/r HTTP/1.1"),
+      line("an absolute form in an absolute form", "9112 3.2.2", "GET http://h/http://x/ HTTP/1.1",
+           "GET /http://x/ HTTP/1.1"),
+      line("an absolute form in a path", "9112 3.2.1", "GET /http://x/ HTTP/1.1",
+           "GET /http://x/ HTTP/1.1"),
+      line("an asterisk in a path", "9112 3.2.1", "GET /* HTTP/1.1", "GET /* HTTP/1.1"),
+      line("at signs and colons", "9112 3.2.1", "GET /a@b:80/c HTTP/1.1", "GET /a@b:80/c HTTP/1.1"),
       line("OPTIONS of a server", "9112 3.2.4", "OPTIONS * HTTP/1.1", "OPTIONS * HTTP/1.1"),
       line("in absolute form", "9112 3.2.4", "OPTIONS http://h HTTP/1.1", "OPTIONS * HTTP/1.1"),
       line("but not with a path", "9112 3.2.4", "OPTIONS http://h/ HTTP/1.1", "OPTIONS / HTTP/1.1"),
@@ -100,6 +124,9 @@ TEST(Wire, Targets) {
       bad_line("a bad port", "9110 4.2.1", "GET http://h:x/ HTTP/1.1"),
       bad_line("a port too big", "9110 4.2.1", "GET http://h:65536/ HTTP/1.1"),
       bad_line("one slash", "9112 3.2.2", "GET http:/h/ HTTP/1.1"),
+      bad_line("a backslash for its end", "9112 3.2.2", "GET http://h\\a HTTP/1.1"),
+      bad_line("a name in two", "9112 3.2.2", "GET http://a,b/ HTTP/1.1"),
+      bad_line("a backslash for a slash", "9112 3.2.1", "GET \\a HTTP/1.1"),
   });
 }
 
