@@ -98,6 +98,24 @@ TEST(Proxy, AppendsToWhatATrustedProxySays) {
   EXPECT_EQ(request.field("X-Forwarded-Proto"), "https");
 }
 
+// RFC 9110 section 7.6.3: who finds itself in Via has been there before.
+TEST(Proxy, RefusesARequestThatCameRoundAgain) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  client.get("/");
+  const std::string via = backend.requests()[0].field("Via");  // "1.1 NAME"
+  for (const std::string& others : {via, "1.0 fred, " + via + " (we)", "1.1 a\r\nVia: " + via}) {
+    Client again(ringmaster.endpoint());
+    EXPECT_EQ(again.get("/", "Via: " + others + "\r\n").status, 508) << others;
+  }
+  for (const std::string& others : {via + "0", "1.1 a (" + via + ")", via.substr(4) + " a"}) {
+    EXPECT_EQ(client.get("/", "Via: " + others + "\r\n").status, 200) << others;
+  }
+  EXPECT_EQ(backend.request_count(), 4u);
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_rejected_total{reason=\"loop_detected\"}"), 3);
+}
+
 TEST(Proxy, DropsHopByHopFields) {
   Backend backend("s1", [](const Request&) {
     return Reply{
