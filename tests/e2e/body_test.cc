@@ -107,5 +107,26 @@ TEST(Body, AnEarlyAnswerIsRelayedWhileTheBodyStillFlows) {
   EXPECT_EQ(response.body, "enough");
 }
 
+// A backend that closes with bytes unread resets its connection, and a client that sends all before
+// it reads would lose the answer if we did so too.
+TEST(Body, AnEarlyAnswerReachesAClientThatSendsOnThoughTheBackendResets) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.reply({.status = 403, .body = "enough", .close = true});
+                  }));
+  Ringmaster ringmaster(backend.toml());
+  const std::string body(8 << 20, 'x');
+  for (const std::string& request :
+       {request_head("POST", "/", "Content-Length: 8388608\r\n") + body,
+        request_head("PUT", "/", "Transfer-Encoding: chunked\r\n") + chunk(body) + "0\r\n\r\n"}) {
+    for (int i = 0; i < 5; ++i) {
+      Client client(ringmaster.endpoint());
+      client.send(request);
+      const Response response = client.receive();
+      EXPECT_EQ(response.status, 403);
+      EXPECT_EQ(response.body, "enough");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ringmaster::test
