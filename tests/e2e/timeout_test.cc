@@ -103,6 +103,25 @@ TEST(Timeout, ASlowResponseThatHasBegunIsServed) {
   EXPECT_EQ(get(ringmaster.endpoint(), "/").body, "x");
 }
 
+// Nobody can say any more that all is well: the client must see that it is not.
+TEST(Timeout, AResponseThatStopsComingIsCut) {
+  Event done;
+  Backend backend(
+      "s1", Backend::Script([&](Conversation& conversation) {
+        const bool chunked = conversation.request().target == "/chunked";
+        conversation.stream().send("HTTP/1.1 200 OK\r\n");
+        conversation.stream().send(chunked ? "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
+                                           : "Content-Length: 8\r\n\r\nhalf");
+        done.wait();
+      }));
+  Ringmaster ringmaster("[server]\nbody_timeout = \"500ms\"\n" + backend.toml());
+
+  EXPECT_THROW(get(ringmaster.endpoint(), "/length"), StreamError);
+  EXPECT_THROW(get(ringmaster.endpoint(), "/chunked"), StreamError);
+  done.set();
+  EXPECT_TRUE(comes_to_reject(ringmaster, "response_cut", 2));
+}
+
 TEST(Timeout, ABackendThatDoesNotTakeTheConnectionIsA504) {
   // A listener that accepts nobody and whose queue is full drops what else wants to connect. The
   // queue has room for the probes at the start and is filled afterwards.

@@ -302,6 +302,7 @@ TEST(Wire, BrokenResponses) {
 
 // RFC 9112 section 6.3, rules 1 and 2.
 TEST(Wire, ResponsesWithoutABody) {
+  const std::string no = refusal("bad_response", /*close=*/false, /*head_only=*/true);
   const auto head = [](const char* name, const std::string& said, const std::string& out,
                        Left backend = Left::kOpen) {
     Row row = answered(name, "9110 9.3.2", said, out, backend);
@@ -315,6 +316,9 @@ TEST(Wire, ResponsesWithoutABody) {
       head("or chunks", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n",
            "HTTP/1.1 200 OK\n{added}\n"),
       head("or nothing", "HTTP/1.1 200 OK\n\n", "HTTP/1.1 200 OK\n{added}\n"),
+      head("but not two lengths", "HTTP/1.1 200 OK\nContent-Length: 5\nContent-Length: 6\n\n", no,
+           Left::kClosed),
+      head("nor an unknown coding", "HTTP/1.1 200 OK\nTransfer-Encoding: x\n\n", no, Left::kClosed),
       answered("204", "9110 15.3.5", "HTTP/1.1 204 No Content\n\n",
                "HTTP/1.1 204 No Content\n{added}\n"),
       answered("304 tells a length", "9110 15.4.5", "HTTP/1.1 304 X\nContent-Length: 5\n\n",
