@@ -79,23 +79,23 @@ TEST(Wire, BodyLimits) {
                        "ghijk\n0\n\n",
                        "body_too_large");
   chunks.breaks_off = true;
-  Rig rig("max_body_bytes = 10\n");
-  rig.run({
-      length("a body of the limit", 10),
-      too_long,
-      far_too_long,
-      waiting,
-      passes("chunks of the limit", "9110 15.5.14",
-             "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n4\nghij\n0\n\n",
-             "POST / HTTP/1.1\nHost: h\n{added}Transfer-Encoding: "
-             "chunked\n\na\nabcdefghij\n0\n\n"),
-  });
-  // By themselves: they close the connection they were given, which may be one that another row
-  // left.
-  rig.run({chunks});
-  chunks.name = "a byte beyond it";
-  chunks.in = "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n5\nghijk\n";
-  rig.run({chunks});
+  Row unended = chunks;
+  unended.name = "even before their end";
+  unended.in = "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n5\nghijk\n";
+  Rig("max_body_bytes = 10\n")
+      .run({
+          length("a body of the limit", 10),
+          too_long,
+          far_too_long,
+          waiting,
+          passes(
+              "chunks of the limit", "9110 15.5.14",
+              "POST / HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n6\nabcdef\n4\nghij\n0\n\n",
+              "POST / HTTP/1.1\nHost: h\n{added}Transfer-Encoding: "
+              "chunked\n\na\nabcdefghij\n0\n\n"),
+          chunks,
+          unended,
+      });
 }
 
 TEST(Wire, ProxyProtocol) {

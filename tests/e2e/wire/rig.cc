@@ -148,10 +148,15 @@ void Rig::watch(int fd, std::uint64_t key) {
 void Rig::run(const Rows& rows) {
   failed_.clear();
   auto all = plan(rows);
-  for (std::size_t i = 0; i < all.size(); i += kBatch) {
+  // A request that breaks off may end a connection that another has left idle, which would be
+  // blamed.
+  const auto breaks_off = [](const auto& run) { return run->row->breaks_off; };
+  std::stable_partition(all.begin(), all.end(), breaks_off);
+  for (std::size_t i = 0; i < all.size();) {
     std::vector<std::unique_ptr<Run>> batch;
-    for (std::size_t j = i; j < std::min(i + kBatch, all.size()); ++j) {
-      batch.push_back(std::move(all[j]));
+    const bool those = breaks_off(all[i]);
+    while (i < all.size() && batch.size() < kBatch && breaks_off(all[i]) == those) {
+      batch.push_back(std::move(all[i++]));
     }
     run_batch(batch);
     if (failed_.size() >= 25) return;  // something is wrong with all of them
