@@ -420,6 +420,15 @@ bool is_ordinary(const StrictMessage& message) {
   });
 }
 
+// In the target as well as in Host, which it overrides.
+bool names_ordinary_hosts(const StrictRequest& request) {
+  auto hosts = values_of(request.fields, "host");
+  hosts.push_back(request.authority);
+  return std::all_of(hosts.begin(), hosts.end(), [](const std::string& host) {
+    return !host.empty() && host.size() < 256 && host.find(',') == std::string::npos;
+  });
+}
+
 }  // namespace
 
 void judge_requests(std::string_view from_client, const RequestRun& run, const Setting& setting) {
@@ -447,10 +456,8 @@ void judge_requests(std::string_view from_client, const RequestRun& run, const S
   const auto rest = read_request(from_client.substr(at), kAccepted);
   if (!rest) return;
   demand(run.refusal.has_value(), "the end of a request's head was missed");
-  const std::string& host = rest->authority;
-  const bool host_is_ordinary =
-      !host.empty() && host.size() < 256 && host.find(',') == std::string::npos;
-  demand(!rest->is_complete || !is_ordinary(*rest) || !host_is_ordinary || rest->method == "TRACE",
+  demand(!rest->is_complete || !is_ordinary(*rest) || !names_ordinary_hosts(*rest) ||
+             rest->method == "TRACE",
          "an ordinary request was refused");
 }
 
