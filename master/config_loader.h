@@ -13,6 +13,8 @@
 
 namespace ringmaster {
 
+inline constexpr const char* kDefaultConfig = "/etc/ringmaster/ringmaster.toml";
+
 struct LoadedConfig {
   Config config;                        // usable only if there are no problems
   std::vector<ConfigProblem> problems;  // by position

@@ -3,10 +3,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include "shared/base/log.h"
 
 namespace ringmaster {
 namespace {
@@ -27,14 +30,55 @@ Result<sockaddr_un> address_of(const std::string& path) {
   return address;
 }
 
+// Whether the names lead to one file; where `place` is a link it is itself meant.
+bool is_same_file(const std::string& place, const std::string& path) {
+  struct stat a;
+  struct stat b;
+  return ::lstat(place.c_str(), &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+// What a dead master left; nothing but a socket.
+void make_room_at(const std::string& path) {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
+}
+
+bool is_our_link(const std::string& path) {
+  struct stat status;
+  return path == service_control_path() && ::lstat(path.c_str(), &status) == 0 &&
+         S_ISLNK(status.st_mode);
+}
+
 }  // namespace
 
-std::string control_socket_path(const std::string& configured) {
-  if (!configured.empty()) return configured;
+std::string service_control_path() {
   const char* directories = std::getenv("RUNTIME_DIRECTORY");
   if (directories == nullptr || *directories == '\0') return {};
   const std::string first(directories, std::strcspn(directories, ":"));
   return first + "/control.sock";
+}
+
+std::string control_socket_path(const std::string& configured) {
+  return configured.empty() ? service_control_path() : configured;
+}
+
+void lead_to_control_socket(const std::string& path) {
+  const std::string place = service_control_path();
+  if (place.empty() || is_same_file(place, path)) return;
+  const std::string link = place + ".new";
+  ::unlink(link.c_str());
+  // Renamed into its place: there is always something there.
+  if (::symlink(path.c_str(), link.c_str()) != 0 || ::rename(link.c_str(), place.c_str()) != 0) {
+    log::warning("{} does not lead to the control socket: {}", place, std::strerror(errno));
+  }
+}
+
+void remove_control_socket(const std::string& path) {
+  if (path.empty()) return;
+  ::unlink(path.c_str());
+  const std::string place = service_control_path();
+  if (!place.empty() && is_our_link(place)) ::unlink(place.c_str());
 }
 
 Result<UniqueFd> connect_to_control_socket(const std::string& path) {
@@ -52,13 +96,13 @@ Result<ControlSocket> open_control_socket(const std::string& path) {
   if (path.empty()) return ControlSocket{};
   auto address = address_of(path);
   if (!address) return Error{address.error()};
+  if (is_our_link(path)) ::unlink(path.c_str());  // it leads to a socket of ours
   if (connect_to_control_socket(path).ok()) {
     return Error{"control socket " + path +
                  ": another ringmaster answers there; give each its own "
                  "admin.socket"};
   }
-  struct stat status;
-  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
+  make_room_at(path);
 
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const mode_t before = ::umask(0177);  // never open to others, not even for a moment

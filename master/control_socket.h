@@ -14,12 +14,22 @@ struct ControlSocket {
   std::string path;  // "" where there is none
 };
 
-// Where the socket of this config is: admin.socket, else control.sock in the directory that systemd
-// made for the service ($RUNTIME_DIRECTORY), else "" for nowhere.
+// control.sock in the directory that systemd made for the service ($RUNTIME_DIRECTORY); "" where it
+// made none.
+std::string service_control_path();
+
+// Where the socket of this config is: admin.socket, else the service's place, else "" for nowhere.
 std::string control_socket_path(const std::string& configured);
 
 // Replaces the socket that a dead master left there; fails where a living one answers.
 Result<ControlSocket> open_control_socket(const std::string& path);
+
+// Lets the service's place lead to `path`, where the config wants the socket elsewhere: a file that
+// was changed since does not tell where the master listens that is to load it (systemctl reload).
+void lead_to_control_socket(const std::string& path);
+
+// The socket that nobody answers any more, and what led to it.
+void remove_control_socket(const std::string& path);
 
 // A connected stream socket to the master behind `path`.
 Result<UniqueFd> connect_to_control_socket(const std::string& path);

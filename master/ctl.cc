@@ -28,13 +28,41 @@ struct Answer {
   std::string body;
 };
 
-// As the master that runs with this config finds it: admin.socket, else where systemd puts it.
-std::string find_socket(const CtlOptions& options, const std::string& config_file) {
-  if (!options.socket.empty()) return options.socket;
-  const LoadedConfig loaded = load_config_file(config_file);
-  const std::string path =
-      control_socket_path(loaded.problems.empty() ? loaded.config.admin.socket : std::string());
-  return path.empty() ? kServiceSocket : path;
+// Where the master may listen, the surest place first. The service's own place leads to it whatever
+// its config says by now; for any other, the config must tell.
+Result<std::vector<std::string>> find_sockets(const CtlOptions& options) {
+  if (!options.socket.empty()) return std::vector{options.socket};
+  std::vector<std::string> places;
+  if (const std::string ours = service_control_path(); !ours.empty()) {
+    places.push_back(ours);
+  } else if (options.config_file == kDefaultConfig) {
+    places.push_back(kServiceSocket);
+  }
+  const LoadedConfig loaded = load_config_file(options.config_file);
+  const std::string& configured = loaded.config.admin.socket;
+  if (loaded.problems.empty() && !configured.empty()) places.push_back(configured);
+  if (!places.empty()) return places;
+  std::string why;
+  for (const ConfigProblem& problem : loaded.problems) {
+    why += format_problem(options.config_file, problem) + "\n";
+  }
+  if (why.empty()) why = options.config_file + " names no admin.socket\n";
+  return Error{why + "where is the master's control socket? Say it with --socket"};
+}
+
+// To the first that answers.
+Result<UniqueFd> connect_to_master(const CtlOptions& options) {
+  const auto places = find_sockets(options);
+  if (!places) return Error{places.error()};
+  std::string errors;
+  for (const std::string& place : *places) {
+    auto socket = connect_to_control_socket(place);
+    if (socket) return socket;
+    errors += socket.error() + "; ";
+  }
+  return Error{errors +
+               "is ringmaster running, with admin.socket set or under systemd? Say which socket "
+               "with --socket"};
 }
 
 Result<bool> send_all(int socket, std::string_view bytes) {
@@ -82,14 +110,10 @@ Result<Answer> receive(int socket) {
 }
 
 // `fields`: whole lines, each with its CRLF.
-Result<Answer> ask(const std::string& path, std::string_view method, std::string_view target,
+Result<Answer> ask(const CtlOptions& options, std::string_view method, std::string_view target,
                    std::string_view fields = "") {
-  auto socket = connect_to_control_socket(path);
-  if (!socket) {
-    return Error{socket.error() +
-                 "; is ringmaster running, with admin.socket set or under systemd? Say which "
-                 "socket with --socket"};
-  }
+  auto socket = connect_to_master(options);
+  if (!socket) return Error{socket.error()};
   const std::string request = fmt::format(
       "{} {} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n{}\r\n", method, target, fields);
   if (auto sent = send_all(socket->get(), request); !sent) return Error{sent.error()};
@@ -112,13 +136,13 @@ int show(Result<Answer> answer, bool json, std::string (*render)(const std::stri
   return report(answer);
 }
 
-int show_recorder(const std::string& socket, const CtlOptions& options) {
+int show_recorder(const CtlOptions& options) {
   const std::string target =
       options.dead ? "/recorder?dead" : fmt::format("/recorder?last={}", options.last);
-  return show(ask(socket, "GET", target), options.json, render_recorder_table);
+  return show(ask(options, "GET", target), options.json, render_recorder_table);
 }
 
-int show_why(const std::string& socket, const CtlOptions& options) {
+int show_why(const CtlOptions& options) {
   const std::string& id = options.argument;
   const bool is_visible =
       std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
@@ -126,7 +150,7 @@ int show_why(const std::string& socket, const CtlOptions& options) {
     fmt::print(stderr, "ringmaster ctl: that is no request id: it has visible characters only\n");
     return kRefused;
   }
-  return show(ask(socket, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
+  return show(ask(options, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
               render_request_story);
 }
 
@@ -136,9 +160,8 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
   CLI::App* ctl = app.add_subcommand("ctl", "Ask the running master, or tell it what to do");
   ctl->fallthrough();
   ctl->require_subcommand(1);
-  ctl->add_option(
-      "--socket", options.socket,
-      "Control socket; default: admin.socket of the config, else where systemd puts it");
+  ctl->add_option("--socket", options.socket,
+                  "Control socket; default: the service's, else admin.socket of the config");
   ctl->add_flag("--json", options.json, "Print JSON instead of a table or a text");
   const auto add = [&](const char* name, const char* what) {
     CLI::App* command = ctl->add_subcommand(name, what);
@@ -166,15 +189,14 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
   return ctl;
 }
 
-int run_ctl(const CtlOptions& options, const std::string& config_file) {
-  const std::string socket = find_socket(options, config_file);
+int run_ctl(const CtlOptions& options) {
   if (options.command == "status") {
-    return show(ask(socket, "GET", "/status"), options.json, render_status_table);
+    return show(ask(options, "GET", "/status"), options.json, render_status_table);
   }
-  if (options.command == "recorder") return show_recorder(socket, options);
-  if (options.command == "why") return show_why(socket, options);
-  if (options.command == "reload") return report(ask(socket, "POST", "/reload"));
-  return report(ask(socket, "POST", fmt::format("/{}?{}", options.command, options.argument)));
+  if (options.command == "recorder") return show_recorder(options);
+  if (options.command == "why") return show_why(options);
+  if (options.command == "reload") return report(ask(options, "POST", "/reload"));
+  return report(ask(options, "POST", fmt::format("/{}?{}", options.command, options.argument)));
 }
 
 }  // namespace ringmaster

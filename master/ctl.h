@@ -5,14 +5,17 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "master/config_loader.h"
+
 namespace ringmaster {
 
 struct CtlOptions {
-  std::string socket;     // --socket; empty: found from the config and the environment
-  std::string command;    // "status", "reload", …
-  std::string argument;   // NAME of `drain` and `ready`, REQUEST-ID of `why`
-  std::size_t last = 20;  // of `recorder`
-  bool dead = false;      // likewise
+  std::string socket;  // --socket; empty: found by the config and the environment
+  std::string config_file = kDefaultConfig;  // -c
+  std::string command;                       // "status", "reload", …
+  std::string argument;                      // NAME of `drain` and `ready`, REQUEST-ID of `why`
+  std::size_t last = 20;                     // of `recorder`
+  bool dead = false;                         // likewise
   bool json = false;
 };
 
@@ -20,7 +23,6 @@ struct CtlOptions {
 CLI::App* describe_ctl(CLI::App& app, CtlOptions& options);
 
 // The exit code: 0, or 1 where the master refuses or cannot be asked.
-// `config_file`: -c, to find the socket by.
-int run_ctl(const CtlOptions& options, const std::string& config_file);
+int run_ctl(const CtlOptions& options);
 
 }  // namespace ringmaster

@@ -19,8 +19,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr const char* kDefaultConfig = "/etc/ringmaster/ringmaster.toml";
-
 struct Options {
   std::string config_file = kDefaultConfig;
   bool check = false;
@@ -143,7 +141,10 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? kExitOk : kExitUsage;
     }
-    if (ctl->parsed()) return run_ctl(ctl_options, options.config_file);
+    if (ctl->parsed()) {
+      ctl_options.config_file = options.config_file;
+      return run_ctl(ctl_options);
+    }
     const Launch launch{path_of_binary(), std::vector<std::string>(argv, argv + argc),
                         options.demo ? "" : options.config_file};
     return options.check ? check(launch) : serve(options, launch);

@@ -61,6 +61,7 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
                *std::move(listeners),
                std::move(admin->front()),
                has_control ? std::move(inherited.control) : *std::move(control),
+               has_control ? std::string() : inherited.control.path,
                std::move(inherited.report),
                std::move(inherited.handover),
                *std::move(upstreams),
@@ -83,6 +84,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       admin_address_(parts.admin.address),
       admin_configured_(parts.admin.configured),
       control_(std::move(parts.control)),
+      former_control_(std::move(parts.former_control)),
       report_fd_(std::move(parts.report)),
       handover_(std::move(parts.handover)),
       upstreams_(std::move(parts.upstreams)),
@@ -114,6 +116,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   if (!inherited.is_takeover) announce_addresses();
   inherited = {};  // what nobody took is closed
   store_with_systemd(segment_.fd(), listeners_);
+  lead_to_control_socket(control_.path);
   watch_signals();
   start_timers();
   serve_admin(std::move(parts.admin.socket));
@@ -279,7 +282,7 @@ void Master::report_status() {
 }
 
 int Master::exit_code() const noexcept {
-  if (!control_.path.empty()) ::unlink(control_.path.c_str());
+  remove_control_socket(control_.path);
   segment_.master().stopped_in_order.set(1);
   const std::uint64_t cut = supervisor_.cut_requests();
   if (cut == 0) {

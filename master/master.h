@@ -63,6 +63,7 @@ class Master final : private HealthMonitor::Observer {
     std::vector<Listener> listeners;
     Listener admin;
     ControlSocket control;
+    std::string former_control;  // path of the one before, where it was another
     UniqueFd report;
     HandoverChannel handover;
     std::vector<std::uint32_t> upstreams;
@@ -126,6 +127,7 @@ class Master final : private HealthMonitor::Observer {
   SocketAddress admin_address_;
   SocketAddress admin_configured_;
   ControlSocket control_;
+  const std::string former_control_;  // where the image before listened, if elsewhere
   UniqueFd report_fd_;
   HandoverChannel handover_;
   const std::vector<std::uint32_t> upstreams_;

@@ -65,6 +65,9 @@ void Master::put_in_force() {
   MasterSlab& facts = segment_.master();
   segment_.generations().put_in_force(generation_);
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
+  // The service's place leads to the new socket by now.
+  const bool has_moved = !former_control_.empty() && former_control_ != service_control_path();
+  if (has_moved) ::unlink(former_control_.c_str());
   if (!reload_failure_.empty()) return;
   facts.config_loaded_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
   if (!segment_.config_archive().keep(config_text_)) {

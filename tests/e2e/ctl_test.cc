@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
@@ -86,6 +87,36 @@ TEST(Ctl, IsTheOwnersAloneAndNotOnTheAdminEndpoint) {
 
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
   EXPECT_NE(::stat(path.c_str(), &status), 0) << "a socket that nobody answers is not left behind";
+}
+
+// What systemd's ExecReload= relies on.
+TEST(Ctl, TheServicesPlaceLeadsToTheSocketWhereverAReloadMovesIt) {
+  TempDir runtime;
+  TempDir dir;
+  Backend backend("s1");
+  const auto with_socket = [&](const std::string& path) {
+    return "[admin]\nsocket = \"" + path + "\"\n" + backend.toml();
+  };
+  const std::string place = runtime.path("control.sock");
+  const std::string directory = std::filesystem::path(place).parent_path();
+  Ringmaster ringmaster(with_socket(place), {.environment = {"RUNTIME_DIRECTORY=" + directory}});
+  const auto ask = [](const std::string& socket, const char* order) {
+    return run({ringmaster_binary(), "ctl", "--socket", socket, order});
+  };
+  for (const std::string& next : {dir.path("a"), dir.path("b"), place, dir.path("a")}) {
+    ringmaster.write_config(with_socket(next));
+    const Finished reload = ask(place, "reload");
+    ASSERT_EQ(reload.exit, kDone) << next << ": " << reload.log;
+    EXPECT_EQ(ask(place, "status").exit, kDone) << next;
+    EXPECT_EQ(ask(next, "status").exit, kDone);
+    ringmaster.write_config("[server]\nworkers = \"many\"\n");
+    const Finished refused = ask(place, "reload");
+    EXPECT_EQ(refused.exit, kRefused);
+    EXPECT_NE(refused.log.find("server.workers"), std::string::npos) << refused.log;
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir.path("b"))) << "left behind";
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+  EXPECT_FALSE(std::filesystem::is_symlink(place));
 }
 
 TEST(Ctl, TwoMastersDoNotShareASocket) {
