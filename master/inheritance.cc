@@ -51,6 +51,9 @@ Inheritance find_inheritance() {
   Inheritance inherited;
   StoredDescriptors stored = take_from_systemd();
   inherited.listeners = std::move(stored.listeners);
+  if (stored.handover.in.is_open() && stored.handover.out.is_open()) {
+    inherited.handover = std::move(stored.handover);
+  }
   adopt_memory(inherited, std::move(stored.memory));
   return inherited;
 }

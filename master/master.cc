@@ -52,6 +52,7 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
   if (!upstreams) return failed(upstreams.error());
   if (!inherited.report.is_open()) inherited.report.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!inherited.report.is_open()) return failed("cannot create an eventfd");
+  const bool has_orphans_channel = !inherited.is_takeover && inherited.handover.in.is_open();
   if (!inherited.handover.in.is_open()) {
     auto channel = HandoverChannel::open();
     if (!channel) return failed(channel.error());
@@ -64,6 +65,7 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
                has_control ? std::string() : inherited.control.path,
                std::move(inherited.report),
                std::move(inherited.handover),
+               has_orphans_channel,
                *std::move(upstreams),
                generation};
 }
@@ -96,6 +98,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       reloader_(loop_.get(), launch_),
       ring_shares_(segment_.ring(generation_, false).shares(segment_.upstream_count())),
       reload_failure_(start.failure),
+      calls_orphans_(parts.has_orphans_channel),
       goes_back_(inherited.is_takeover && !start.failure.empty()) {
   if (inherited.is_takeover) {
     phase_ = Phase::kTakingOver;
@@ -115,7 +118,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   }
   if (!inherited.is_takeover) announce_addresses();
   inherited = {};  // what nobody took is closed
-  store_with_systemd(segment_.fd(), listeners_);
+  store_with_systemd(segment_.fd(), handover_, listeners_);
   lead_to_control_socket(control_.path);
   watch_signals();
   start_timers();
@@ -218,6 +221,7 @@ void Master::become_ready() {
   if (!health_.first_round_done() || supervisor_.serving() < config_.server.workers) return;
   phase_ = Phase::kServing;
   put_in_force();
+  if (calls_orphans_) supervisor_.call_in_orphans();
   if (!reload_failure_.empty()) {
     log::error("{}", reload_failure_);
     log::error("going on with the last config that was good");

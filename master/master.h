@@ -66,6 +66,7 @@ class Master final : private HealthMonitor::Observer {
     std::string former_control;  // path of the one before, where it was another
     UniqueFd report;
     HandoverChannel handover;
+    bool has_orphans_channel;  // who has lost his master can hand over to us
     std::vector<std::uint32_t> upstreams;
     std::uint32_t generation;
   };
@@ -156,8 +157,9 @@ class Master final : private HealthMonitor::Observer {
   std::uint64_t last_look_ms_ = 0;
   bool health_changed_ = false;
   bool reported_ = false;
-  bool child_ended_ = true;  // maybe while there was no handler yet
-  bool goes_back_ = false;   // this image keeps the generation that serves
+  bool child_ended_ = true;     // maybe while there was no handler yet
+  bool calls_orphans_ = false;  // once, when our workers serve
+  bool goes_back_ = false;      // this image keeps the generation that serves
 };
 
 }  // namespace ringmaster

@@ -61,6 +61,13 @@ void Orphans::look_after(std::uint64_t patience_ms) {
   });
 }
 
+void Orphans::call_in() const noexcept {
+  for (const Orphan& orphan : orphans_) {
+    if (!orphan.pidfd.is_open()) continue;
+    ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGUSR1, nullptr, 0);
+  }
+}
+
 bool Orphans::holds(std::uint32_t slot) const noexcept {
   return std::any_of(orphans_.begin(), orphans_.end(),
                      [slot](const Orphan& orphan) { return orphan.slot == slot; });

@@ -27,6 +27,8 @@ class Orphans {
   // Gives back what dead ones held, and kills those that outlived `patience_ms` since they were
   // found.
   void look_after(std::uint64_t patience_ms);
+  // They give what they can to those that serve now, over the channel that they share with them.
+  void call_in() const noexcept;
   bool holds(std::uint32_t slot) const noexcept;
 
  private:

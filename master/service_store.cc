@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "shared/base/log.h"
 
@@ -12,7 +13,17 @@ namespace ringmaster {
 namespace {
 
 constexpr std::string_view kMemoryName = "ringmaster-memory";
+constexpr std::string_view kHandoverInName = "ringmaster-handover-in";
+constexpr std::string_view kHandoverOutName = "ringmaster-handover-out";
 constexpr std::string_view kListenerName = "ringmaster-listener";
+
+// Where a stored descriptor of that name goes; nullptr: it is a listener.
+UniqueFd* place_of(std::string_view name, StoredDescriptors& stored) {
+  if (name == kMemoryName) return &stored.memory;
+  if (name == kHandoverInName) return &stored.handover.in;
+  if (name == kHandoverOutName) return &stored.handover.out;
+  return nullptr;
+}
 
 // systemd adds to a name: what was stored under it before goes first.
 void forget(std::string_view name) {
@@ -33,9 +44,9 @@ StoredDescriptors take_from_systemd() {
   for (int i = 0; i < count; ++i) {
     UniqueFd fd(SD_LISTEN_FDS_START + i);
     const std::string_view name = names[i];
-    if (name == kMemoryName) {
+    if (UniqueFd* place = place_of(name, stored)) {
       ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
-      stored.memory = std::move(fd);
+      *place = std::move(fd);
       continue;
     }
     auto listener = adopt_listener(std::move(fd));
@@ -52,9 +63,14 @@ StoredDescriptors take_from_systemd() {
   return stored;
 }
 
-void store_with_systemd(int memory, const std::vector<Listener>& listeners) {
-  forget(kMemoryName);
-  store(kMemoryName, memory);
+void store_with_systemd(int memory, const HandoverChannel& handover,
+                        const std::vector<Listener>& listeners) {
+  for (const auto& [name, fd] : {std::pair{kMemoryName, memory},
+                                 {kHandoverInName, handover.in.get()},
+                                 {kHandoverOutName, handover.out.get()}}) {
+    forget(name);
+    store(name, fd);
+  }
   forget(kListenerName);
   for (const Listener& listener : listeners) {
     if (!listener.is_systemds) store(kListenerName, listener.socket.get());

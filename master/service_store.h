@@ -7,11 +7,13 @@
 
 #include "master/listeners.h"
 #include "shared/base/unique_fd.h"
+#include "shared/handover_channel.h"
 
 namespace ringmaster {
 
 struct StoredDescriptors {
-  UniqueFd memory;  // the segment's memfd; not open where none was stored
+  UniqueFd memory;           // the segment's memfd; not open where none was stored
+  HandoverChannel handover;  // of the workers that a dead master left; likewise
   std::vector<Listener> listeners;
 };
 
@@ -19,8 +21,10 @@ struct StoredDescriptors {
 // thing: until then these numbers belong to nobody.
 StoredDescriptors take_from_systemd();
 
-// Leaves the segment and our own listeners with systemd, in the place of what was there.
-void store_with_systemd(int memory, const std::vector<Listener>& listeners);
+// Leaves the segment, the line between workers and our own listeners with systemd, in the place of
+// what was there.
+void store_with_systemd(int memory, const HandoverChannel& handover,
+                        const std::vector<Listener>& listeners);
 // On an orderly stop: ports are closed when they are closed.
 void forget_stored_listeners();
 

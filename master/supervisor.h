@@ -56,6 +56,8 @@ class Supervisor {
 
   // Workers of all other generations hand over what they can and drain.
   void retire_others();
+  // So do the workers of a master that died, now that ours serve; they must share our channel.
+  void call_in_orphans() const noexcept { orphans_.call_in(); }
   void drain();  // everyone, and no replacement from here on
   void cut();    // every request in flight ends now
   void kill_all();

@@ -91,6 +91,7 @@ class Worker {
     if (!master_lives) {
       // Nobody will give orders any more: free the ports at once, finish, and go; not for ever.
       uv_poll_stop(control_poll_.get());
+      is_orphan_ = true;
       if (!context_.draining) log::warning("master is gone: closing the listeners and draining");
       drain(/*hands_over=*/false);
       const auto patience =
@@ -109,11 +110,12 @@ class Worker {
     proxy_.on_routes_changed();
   }
 
-  // May be called again, then without a hand-over: the service stops and nobody takes over.
+  // May be called again: without a hand-over when the service stops and nobody takes over; with one
+  // when the next master's workers take over from an orphan.
   void drain(bool hands_over) {
     if (context_.draining && context_.hands_over == hands_over) return;
     const bool is_first = !std::exchange(context_.draining, true);
-    if (!is_first && hands_over) return;
+    if (!is_first && hands_over && !is_orphan_) return;
     context_.hands_over = hands_over;
     if (is_first) acceptor_.close();
     context_.slot.announce(WorkerState::kDraining);
@@ -144,6 +146,7 @@ class Worker {
   OwnedHandle<uv_poll_t> control_poll_;
   UniqueFd signals_;
   OwnedHandle<uv_poll_t> signal_poll_;
+  bool is_orphan_ = false;
   bool leaving_ = false;
 };
 

@@ -220,6 +220,29 @@ TEST(Supervision, WithoutAMasterTheWorkersFinishAndGo) {
   EXPECT_TRUE(wait_until([&] { return orphans.process().is_group_gone(); }));
 }
 
+TEST(Supervision, WithoutAMasterATunnelLastsForTheTimeToDrainAndNoLonger) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send(
+                        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                        "Upgrade: test\r\n\r\n");
+                    for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
+                      conversation.stream().send(bytes);
+                    }
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 2\ndrain_timeout = \"2s\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  ASSERT_EQ(client.receive_head().status, 101);
+
+  ringmaster.process().signal(SIGKILL);
+  ASSERT_TRUE(ringmaster.process().wait_exit());
+  EXPECT_TRUE(wait_until([&] { return is_refused(ringmaster.endpoint()); }));
+  client.send("still there?\n");
+  EXPECT_EQ(client.stream().read_until("\n"), "still there?\n");
+  EXPECT_TRUE(
+      wait_until([&] { return ringmaster.process().is_group_gone(); }, seconds(2) + noise()));
+}
+
 TEST(Supervision, IdleWorkersGoAtOnceWithTheirMaster) {
   Backend backend("s1");
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
