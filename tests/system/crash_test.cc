@@ -23,6 +23,23 @@ bool is_replaced(const Service& service, pid_t master, milliseconds patience = k
       patience);
 }
 
+// Clients that a worker has, and those that it may accept between the count and its death.
+constexpr std::uint64_t kComeMeanwhile = 20;
+std::uint64_t connections_of(const Service& service, pid_t worker) {
+  const nlohmann::json status = service.status();
+  for (const auto& entry : status.at("workers")) {
+    if (entry.at("pid") == worker) return entry.at("connections").get<std::uint64_t>();
+  }
+  return 0;
+}
+
+// From the birth of the present master to its READY=1, by systemd's clock.
+milliseconds start_of_master() {
+  const auto at = [](const char* name) { return std::stoll(property("ringmaster.service", name)); };
+  return milliseconds(
+      (at("ActiveEnterTimestampMonotonic") - at("ExecMainStartTimestampMonotonic")) / 1000);
+}
+
 bool are_gone(const std::vector<pid_t>& processes) {
   return std::none_of(processes.begin(), processes.end(), is_alive);
 }
@@ -31,7 +48,7 @@ TEST(SystemCrash, FiveDeathsOfTheMasterRefuseNobody) {
   const Origin origin({8081, 8082, 8083});
   const Service service(origin);
   CounterWatch watch(service.admin());
-  Traffic traffic({.server = service.endpoint(), .tunnels = 20});
+  Traffic traffic({.server = service.endpoint()});
   ASSERT_TRUE(traffic.is_flowing());
   milliseconds quickest = kPatience;
   for (int i = 0; i < 5; ++i) {
@@ -41,19 +58,21 @@ TEST(SystemCrash, FiveDeathsOfTheMasterRefuseNobody) {
     ASSERT_TRUE(wait_until([&] { return !is_alive(master); }));
     const Stopwatch watch_of_who_comes_now;
     EXPECT_EQ(get(service.endpoint(), "/").status, 200);
-    quickest = std::min(quickest, watch_of_who_comes_now.elapsed());
+    const milliseconds took = watch_of_who_comes_now.elapsed();
+    quickest = std::min(quickest, took);
     ASSERT_TRUE(is_replaced(service, master));
-    ASSERT_TRUE(traffic.wait_for_more(200));
-    if (i == 4) {
-      EXPECT_TRUE(wait_until([&] { return are_gone(orphans); })) << "they drain and go";
-    }
+    std::cout << "served again after " << took.count() << " ms; the new master needed "
+              << start_of_master().count() << " ms to be ready\n";
+    // Their slow requests, their clients' grace; they hold no tunnel any more.
+    EXPECT_TRUE(
+        wait_until([&] { return are_gone(orphans); }, Origin::kSlow + seconds(2) + noise()));
   }
   const Tally tally = traffic.stop();
   EXPECT_EQ(tally.failures("refused"), 0u) << ::testing::PrintToString(tally);
   EXPECT_EQ(tally.failures(), 0u) << ::testing::PrintToString(tally);
+  EXPECT_EQ(tally.tunnels_lost(), 0u) << ::testing::PrintToString(tally);
   // Of five, for the machine may have been busy with something else.
-  EXPECT_LE(quickest, kRestart + noise()) << ::testing::PrintToString(tally);
-  std::cout << "the quickest restart took " << quickest.count() << " ms\n";
+  EXPECT_LE(quickest, kRestart) << ::testing::PrintToString(tally);
   EXPECT_EQ(watch.fallen(), "");
 }
 
@@ -70,6 +89,31 @@ TEST(SystemCrash, ADeathOfTheMasterGivesNoClientAFreshBurst) {
   int passed = 0;
   while (ask() != 429) ++passed;
   EXPECT_LT(passed, 40) << "no more than came back second by second";
+}
+
+TEST(SystemCrash, ADrainedBackendStaysSoOverADeathOfTheMaster) {
+  const Origin origin({8081, 8082});
+  const Service service(origin);
+  ASSERT_EQ(ctl({"drain", "b1"}).exit, kDone);
+  const auto ask_thirty_times = [&] {
+    for (int i = 0; i < 30; ++i) {
+      EXPECT_EQ(get(service.endpoint(), "/" + std::to_string(i)).status, 200);
+    }
+  };
+  ask_thirty_times();
+  const pid_t master = service.main_pid();
+  ::kill(master, SIGKILL);
+  ASSERT_TRUE(is_replaced(service, master));
+  ask_thirty_times();
+  const Metrics metrics = service.metrics();
+  EXPECT_EQ(metrics.get("ringmaster_backend_state{backend=\"b1\",state=\"draining\"}"), 1);
+  EXPECT_EQ(metrics.get("requests_total{backend=\"b1\"}"), 0);
+  EXPECT_EQ(metrics.get("requests_total{backend=\"b2\"}"), 60) << "counters go on";
+  ASSERT_EQ(ctl({"ready", "b1"}).exit, kDone);
+  EXPECT_TRUE(wait_until([&] {
+    ask_thirty_times();
+    return service.metrics().get("requests_total{backend=\"b1\"}") > 0;
+  }));
 }
 
 TEST(SystemCrash, AHungMasterIsReplacedBySystemd) {
@@ -107,8 +151,9 @@ TEST(SystemCrash, TwentyDeathsOfWorkersCostOnlyWhatWasInFlightOnThem) {
   for (int i = 0; i < 20; ++i) {
     const std::vector<pid_t> workers = service.workers();
     ASSERT_FALSE(workers.empty());
-    ::kill(workers[static_cast<std::size_t>(i) % workers.size()], SIGKILL);
-    at_stake += 60 + 250;  // clients that may have had a request on it, at worst
+    const pid_t victim = workers[static_cast<std::size_t>(i) % workers.size()];
+    at_stake += connections_of(service, victim) + kComeMeanwhile;
+    ::kill(victim, SIGKILL);
     ASSERT_TRUE(wait_until([&] { return service.is_serving(); }));
     ASSERT_TRUE(traffic.wait_for_more(50));
   }
@@ -117,6 +162,7 @@ TEST(SystemCrash, TwentyDeathsOfWorkersCostOnlyWhatWasInFlightOnThem) {
   EXPECT_EQ(tally.failures(), tally.failures("reset") + tally.failures("closed"))
       << ::testing::PrintToString(tally);
   EXPECT_LE(tally.failures(), at_stake);
+  std::cout << tally.failures() << " requests were lost, of " << at_stake << " at stake\n";
   EXPECT_EQ(service.main_pid(), master);
   EXPECT_EQ(watch.fallen(), "");
   EXPECT_EQ(watch.missed(), 0u);

@@ -29,12 +29,60 @@ TEST(SystemPackage, InstallsEnablesAndStarts) {
   EXPECT_EQ(run({"/usr/bin/ringmaster", "--check"}).output, "ok\n");
   const Finished status = run({"/usr/bin/ringmaster", "ctl", "status"});
   EXPECT_EQ(status.exit, kDone) << status.log;
+}
+
+TEST(SystemPackage, HoldsAllThatBelongsToTheService) {
+  const Origin origin({8081});
+  const Service service(origin);
+  const std::string list = must({"/usr/bin/dpkg", "-L", "ringmaster"}).output;
   for (const char* file :
-       {"/usr/share/man/man8/ringmaster.8.gz", "/usr/share/man/man5/ringmaster.toml.5.gz",
+       {"/usr/bin/ringmaster", "/etc/ringmaster/ringmaster.toml",
+        "/lib/systemd/system/ringmaster.service", "/lib/systemd/system/ringmaster.socket",
+        "/usr/lib/sysusers.d/ringmaster.conf", "/etc/logrotate.d/ringmaster",
+        "/usr/share/man/man8/ringmaster.8.gz", "/usr/share/man/man5/ringmaster.toml.5.gz",
         "/usr/share/bash-completion/completions/ringmaster",
+        "/usr/share/ringmaster/grafana/dashboards/ringmaster.json",
+        "/usr/share/ringmaster/ringmaster.rules.yml", "/usr/share/ringmaster/prometheus.yml",
         "/usr/share/doc/ringmaster/README.md.gz", "/usr/share/doc/ringmaster/copyright"}) {
-    EXPECT_TRUE(fs::exists(file)) << file;
+    EXPECT_NE(list.find(file + std::string("\n")), std::string::npos) << file << " is not in\n"
+                                                                      << list;
+    EXPECT_GT(fs::file_size(file), 0u) << file;
   }
+  // Its /etc is the administrator's.
+  const std::string conffiles =
+      must({"/usr/bin/dpkg-query", "-W", "-f=${Conffiles}", "ringmaster"}).output;
+  EXPECT_NE(conffiles.find(kConfigFile), std::string::npos) << conffiles;
+
+  const auto dashboard = nlohmann::json::parse(
+      read_whole_file("/usr/share/ringmaster/grafana/dashboards/ringmaster.json"));
+  EXPECT_FALSE(dashboard.at("panels").empty());
+  Client browser(service.admin());
+  const Response page = browser.get("/", "Accept: text/html\r\n");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_NE(page.body.find("</html>"), std::string::npos) << "the page is in the program";
+}
+
+// What a shell offers after these words. What the package bash-completion would do is done here.
+std::string completions(const std::string& words) {
+  return must({"/bin/bash", "-c",
+               "_init_completion() { words=(\"${COMP_WORDS[@]}\") cword=$COMP_CWORD; cur=''; "
+               "prev=${words[cword - 1]}; }\n"
+               ". /usr/share/bash-completion/completions/ringmaster\n"
+               "COMP_WORDS=(" +
+                   words +
+                   " '')\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"
+                   "_ringmaster\necho \"${COMPREPLY[*]}\""})
+      .output;
+}
+
+TEST(SystemPackage, CompletesOrdersAndTheNamesOfBackends) {
+  const Origin origin({8081, 8082});
+  const Service service(origin);
+  const std::string orders = completions("ringmaster ctl");
+  for (const char* order : {"status", "reload", "drain", "ready", "why", "recorder"}) {
+    EXPECT_NE(orders.find(order), std::string::npos) << orders;
+  }
+  EXPECT_EQ(completions("ringmaster ctl drain"), "b1 b2\n");
 }
 
 TEST(SystemPackage, RunsAsItsOwnUserAndIsLockedUp) {
@@ -48,6 +96,7 @@ TEST(SystemPackage, RunsAsItsOwnUserAndIsLockedUp) {
   const Finished security = run({"/usr/bin/systemd-analyze", "security", "--no-pager",
                                  "--threshold=15", "ringmaster.service"});
   EXPECT_EQ(security.exit, kDone) << "above 1.5:\n" << security.output;
+  std::cout << security.output.substr(security.output.rfind("Overall"));
 }
 
 TEST(SystemPackage, AnEditedConfigSurvivesAnUpgrade) {

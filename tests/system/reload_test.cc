@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <future>
+#include <optional>
 
 #include "tests/support/client.h"
 #include "tests/system/service.h"
@@ -98,9 +99,7 @@ TEST(SystemReload, ManyAtOnceEndInOneGeneration) {
   std::vector<std::future<Finished>> all;
   for (int i = 0; i < 3; ++i) {
     all.push_back(std::async(std::launch::async, [] { return reload(); }));
-    all.push_back(std::async(std::launch::async, [] {
-      return run({"/usr/bin/ringmaster", "ctl", "reload"});
-    }));
+    all.push_back(std::async(std::launch::async, [] { return ctl({"reload"}); }));
     ::kill(service.main_pid(), SIGHUP);
   }
   for (auto& one : all) {
@@ -130,6 +129,51 @@ TEST(SystemReload, AWorkerKilledMeanwhileIsReplaced) {
   const Tally tally = traffic.stop();
   EXPECT_EQ(tally.failures("refused"), 0u) << ::testing::PrintToString(tally);
   EXPECT_EQ(get(service.endpoint(), "/").status, 200);
+}
+
+// The file says no more where the running master can be asked.
+TEST(SystemReload, WorksWhereTheControlSocketMovesAndWhereTheConfigWasBroken) {
+  const Origin origin({8081});
+  const Service service(origin);
+  Traffic traffic({.server = service.endpoint(), .fresh_per_second = 100, .tunnels = 20});
+  ASSERT_TRUE(traffic.is_flowing());
+  const std::string broken = "[server]\nworkers = \"many\"\n";
+  double generation = 1;
+  for (const char* path :
+       {"/run/ringmaster/a.sock", "/run/ringmaster/b.sock", "", "/run/ringmaster/control.sock"}) {
+    const std::string moved = std::string("[admin]\nsocket = \"") + path + "\"\n";
+    service.write_config(moved);
+    ASSERT_EQ(reload().exit, kDone) << path << "\n" << service.journal();
+    service.write_config(broken);
+    EXPECT_NE(reload().exit, kDone) << path;
+    EXPECT_NE(ctl({"reload"}).log.find("ringmaster.toml:2:11: server.workers"), std::string::npos);
+    service.write_config(moved);
+    EXPECT_EQ(ctl({"reload"}).exit, kDone) << path;
+    EXPECT_EQ(service.generation(), generation += 2);
+    if (*path != '\0') {
+      EXPECT_EQ(ctl({"status", "--socket", path}).exit, kDone);
+    }
+  }
+  EXPECT_EQ(run({"/usr/bin/ls", "/run/ringmaster"}).output, "control.sock\n")
+      << "nothing is left where it was before";
+  expect_flawless(traffic.stop());
+}
+
+TEST(SystemReload, WhileTheServiceStopsIsRefused) {
+  const Origin origin({8081});
+  const Service service(origin);
+  std::optional<Tunnel> tunnel(service.endpoint());  // as long as it is open, the service drains
+  auto stop = std::async(std::launch::async, [] { return systemctl({"stop", "ringmaster"}); });
+  ASSERT_TRUE(wait_until([&] { return is_refused(service.endpoint()); }));
+  const Finished refused = ctl({"reload"});
+  EXPECT_NE(refused.exit, kDone);
+  EXPECT_NE(refused.log.find("the service is stopping"), std::string::npos) << refused.log;
+  ::kill(service.main_pid(), SIGHUP);
+  tunnel->echo();
+  tunnel.reset();
+  EXPECT_EQ(stop.get().exit, kDone);
+  EXPECT_EQ(property("ringmaster.service", "ActiveState"), "inactive");
+  EXPECT_EQ(property("ringmaster.service", "Result"), "success");
 }
 
 TEST(SystemReload, AStopMeanwhileWins) {

@@ -83,6 +83,31 @@ Finished systemctl(std::vector<std::string> words) {
   return run(std::move(words));
 }
 
+Finished ctl(std::vector<std::string> words) {
+  words.insert(words.begin(), {"/usr/bin/ringmaster", "ctl"});
+  return run(std::move(words));
+}
+
+Tunnel::Tunnel(const Endpoint& server) : client_(server) {
+  client_.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: echo\r\n"));
+  if (client_.receive_head().status != 101) throw std::runtime_error("no tunnel");
+  echo();
+}
+
+void Tunnel::echo() {
+  const std::string line = "line " + std::to_string(++lines_) + "\n";
+  client_.send(line);
+  if (client_.stream().read_until("\n") != line) throw std::runtime_error("not an echo");
+}
+
+bool Tunnel::is_ended() {
+  try {
+    return client_.is_ended();
+  } catch (const StreamError&) {
+    return true;  // by a reset
+  }
+}
+
 std::string property(const std::string& unit, const std::string& name) {
   return trimmed(systemctl({"show", "-P", name, unit}).output);
 }

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/client.h"
 #include "tests/support/process.h"
 #include "tests/support/ringmaster.h"
 #include "tests/system/origin.h"
@@ -34,7 +35,23 @@ Finished install(const Package& package);
 bool is_installed();
 
 Finished systemctl(std::vector<std::string> words);
+// `ringmaster ctl …`, as root types it.
+Finished ctl(std::vector<std::string> words);
 std::string property(const std::string& unit, const std::string& name);
+
+// A connection that was upgraded, to an origin that echoes.
+class Tunnel {
+ public:
+  explicit Tunnel(const Endpoint& server);
+  // Says a line and hears it again. Throws StreamError where the tunnel has ended.
+  void echo();
+  // Waits for its end.
+  bool is_ended();
+
+ private:
+  Client client_;
+  int lines_ = 0;
+};
 
 class Service {
  public:
