@@ -70,7 +70,7 @@ int TcpStream::connect(uv_connect_t* request, const SocketAddress& address, uv_c
 }
 
 void TcpStream::start_reading() noexcept {
-  if (reading_ || closing_) return;
+  if (reading_ || ended_ || closing_) return;
   const auto on_readable = [](uv_stream_t* handle, ssize_t, const uv_buf_t*) noexcept {
     stream_of(handle).read();
   };
@@ -79,11 +79,14 @@ void TcpStream::start_reading() noexcept {
 }
 
 void TcpStream::read() {
-  const ssize_t n = receive(fd_, owner_.read_room());
+  const std::span<char> room = owner_.read_room();
+  if (room.empty()) return stop_reading();
+  const ssize_t n = receive(fd_, room);
   if (n > 0) return owner_.on_read(static_cast<std::size_t>(n));
   const int end = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
   if (end == UV_EAGAIN) return;
-  stop_reading();
+  uv_read_stop(reinterpret_cast<uv_stream_t*>(&handle_));
+  ended_ = true;
   owner_.on_read_end(end);
 }
 

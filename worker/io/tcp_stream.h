@@ -28,7 +28,7 @@ class TcpStream {
  public:
   class Owner {
    public:
-    // Where the next bytes go: asked right before each read, never empty while reading is on.
+    // Where the next bytes go: asked right before each read. Empty: reading stops.
     virtual std::span<char> read_room() = 0;
     // `n` > 0 bytes were put there.
     virtual void on_read(std::size_t n) = 0;
@@ -58,7 +58,6 @@ class TcpStream {
   // loop costs no system call.
   void start_reading() noexcept;
   void stop_reading() noexcept;
-  bool is_reading() const noexcept { return reading_; }
 
   enum class WriteStatus : std::uint8_t { kDone, kPending, kFailed };
   // Writes all of `pieces`, at once or later. What is pending keeps the leases in `holds` (taken
@@ -93,6 +92,7 @@ class TcpStream {
   uv_tcp_t handle_;
   int fd_ = -1;
   bool reading_ = false;
+  bool ended_ = false;  // nothing will come any more: the owner is told so once
   bool writing_ = false;
   bool closing_ = false;
 };
