@@ -16,6 +16,8 @@ constexpr Duration kDrainGrace(1000);
 constexpr Duration kLinger(2000);
 constexpr std::uint64_t kMostLingerMs = 30'000;
 
+static_assert(kMostHandedBytes <= kBulkBuffer);  // what is handed over finds room in one buffer
+
 }  // namespace
 
 ClientConnection::ClientConnection(ClientConnections& all, const IpAddress& peer) noexcept

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x4f48'4d52;  // "RMHO"
 constexpr std::uint32_t kVersion = 1;
-constexpr std::size_t kMostBytes = 512 * 1024;
 
 // The head of a message; the bytes of both directions follow, the client's first.
 struct Head {
@@ -27,6 +26,7 @@ struct Head {
   std::uint32_t from_upstream_bytes;
 };
 static_assert(std::is_trivially_copyable_v<Head> && sizeof(Head) == 104);
+constexpr std::size_t kMostBytes = sizeof(Head) + 2 * kMostHandedBytes;
 
 iovec as_iovec(std::string_view bytes) noexcept {
   return {const_cast<char*>(bytes.data()), bytes.size()};
@@ -60,7 +60,11 @@ HandStatus hand_over(int channel, const ConnectionToHand& connection) noexcept {
   head.version = kVersion;
   head.peer = connection.peer;
   head.awaits_proxy_header = connection.awaits_proxy_header ? 1 : 0;
-  if (connection.upstream_name.size() >= sizeof head.upstream_name) return HandStatus::kImpossible;
+  // What the other could not take in would be lost: it stays where it is.
+  const bool fits = connection.upstream_name.size() < sizeof head.upstream_name &&
+                    connection.from_client.size() <= kMostHandedBytes &&
+                    connection.from_upstream.size() <= kMostHandedBytes;
+  if (!fits) return HandStatus::kImpossible;
   connection.upstream_name.copy(head.upstream_name, connection.upstream_name.size());
   head.from_client_bytes = static_cast<std::uint32_t>(connection.from_client.size());
   head.from_upstream_bytes = static_cast<std::uint32_t>(connection.from_upstream.size());

@@ -5,6 +5,7 @@
 // with it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 #include "shared/base/unique_fd.h"
 
 namespace ringmaster {
+
+// What one direction may hold at most: a full buffer of the largest kind.
+inline constexpr std::size_t kMostHandedBytes = 256 * 1024;
 
 // A connection on its way. Sender: descriptors and bytes are borrowed.
 struct ConnectionToHand {

@@ -1,0 +1,55 @@
+// What a worker gives another arrives whole or stays: at the limits of what one message may hold.
+#include "worker/io/handover.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "shared/handover_channel.h"
+
+namespace ringmaster {
+namespace {
+
+struct Channel {
+  HandoverChannel ends = *HandoverChannel::open();
+  UniqueFd client{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+  UniqueFd upstream{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+  std::string room;
+
+  HandStatus send(std::string_view from_client, std::string_view from_upstream) {
+    ConnectionToHand connection;
+    connection.client = client.get();
+    connection.upstream = upstream.get();
+    connection.upstream_name = "s1";
+    connection.from_client = from_client;
+    connection.from_upstream = from_upstream;
+    return hand_over(ends.out.get(), connection);
+  }
+};
+
+TEST(Handover, ATunnelWithBothBuffersFullArrivesWhole) {
+  Channel channel;
+  const std::string from_client(kMostHandedBytes, 'c');
+  const std::string from_upstream(kMostHandedBytes, 'u');
+  const HandStatus status = channel.send(from_client, from_upstream);
+  if (status == HandStatus::kImpossible) GTEST_SKIP() << "net.core.wmem_max is too small here";
+  ASSERT_EQ(status, HandStatus::kSent);
+  const Received received = receive_handed(channel.ends.in.get(), channel.room);
+  ASSERT_TRUE(received.connection);
+  EXPECT_TRUE(received.connection->upstream.is_open());
+  EXPECT_EQ(received.connection->upstream_name, "s1");
+  EXPECT_EQ(received.connection->from_client, from_client);
+  EXPECT_EQ(received.connection->from_upstream, from_upstream);
+}
+
+TEST(Handover, WhatTheOtherCouldNotTakeInStays) {
+  Channel channel;
+  const std::string too_much(kMostHandedBytes + 1, 'x');
+  EXPECT_EQ(channel.send(too_much, ""), HandStatus::kImpossible);
+  EXPECT_EQ(channel.send("", too_much), HandStatus::kImpossible);
+  EXPECT_TRUE(receive_handed(channel.ends.in.get(), channel.room).is_empty);
+}
+
+}  // namespace
+}  // namespace ringmaster
