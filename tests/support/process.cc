@@ -136,6 +136,9 @@ Process::~Process() {
 
 void Process::signal(int number) const {
   ::kill(pid_, number);
+  if (number != SIGSTOP) return;
+  siginfo_t stopped;  // only then does it answer nothing any more
+  ::waitid(P_PID, static_cast<id_t>(pid_), &stopped, WSTOPPED | WEXITED | WNOWAIT);
 }
 
 std::optional<Exit> Process::wait_exit(milliseconds patience) {

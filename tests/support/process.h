@@ -44,6 +44,7 @@ class Process {
   ~Process();
 
   pid_t pid() const { return pid_; }
+  // SIGSTOP: returns when it stands still.
   void signal(int number) const;
   // Nothing if it still runs after `patience`.
   std::optional<Exit> wait_exit(milliseconds patience = kPatience);
