@@ -218,9 +218,9 @@ TEST(Reload, AStopMeanwhileWins) {
 TEST(Reload, OpensAndClosesListeners) {
   Backend backend("s1");
   const std::string ip = own_loopback();
-  const std::string second = local_endpoint(listen_at({ip, 0}).get()).to_string();
   Ringmaster ringmaster("[server]\nlisten = \"" + ip + ":0\"\n" + backend.toml());
   const Endpoint first = ringmaster.endpoint();
+  const std::string second = local_endpoint(listen_at({ip, 0}).get()).to_string();
   const Endpoint added{ip, static_cast<std::uint16_t>(std::stoi(second.substr(ip.size() + 1)))};
 
   ringmaster.write_config("[server]\nlisten = \"" + second + "\"\n" + backend.toml());
