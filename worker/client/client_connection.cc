@@ -187,7 +187,6 @@ void ClientConnection::compact_input() noexcept {
 }
 
 void ClientConnection::on_read_end(int error) {
-  stream_.stop_reading();
   peer_ended_ = true;
   if (error != UV_EOF) {
     if (exchange_ != nullptr) exchange_->on_client_gone();

@@ -85,7 +85,7 @@ void TcpStream::read() {
   if (n > 0) return owner_.on_read(static_cast<std::size_t>(n));
   const int end = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
   if (end == UV_EAGAIN) return;
-  uv_read_stop(reinterpret_cast<uv_stream_t*>(&handle_));
+  stop_reading();
   ended_ = true;
   owner_.on_read_end(end);
 }

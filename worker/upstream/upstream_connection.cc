@@ -94,7 +94,6 @@ void UpstreamConnection::on_read(std::size_t n) {
 }
 
 void UpstreamConnection::on_read_end(int error) {
-  stream_.stop_reading();
   if (user_ == nullptr) {
     pool_.discard(*this);
     return;
