@@ -12,5 +12,5 @@ else()
   target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
   # Generated C: its strict mode is what we want, its style is not ours to warn about.
   target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
-  target_compile_options(llhttp PRIVATE -w ${RINGMASTER_COMPILE_WHOLE})
+  target_compile_options(llhttp PRIVATE -w ${RINGMASTER_COMPILE_FAST})
 endif()

@@ -7,6 +7,7 @@
 //   bench_load PORT open    CONNECTIONS SIZE SECONDS RATE       RATE requests a second, whatever comes back
 //   bench_load PORT connect CONNECTIONS SIZE SECONDS            a new connection for every request
 //   bench_load PORT count   CONNECTIONS SIZE REQUESTS           as closed, so many requests, no warm-up
+//   bench_load PORT upload  CONNECTIONS SIZE REQUESTS           as count, with bodies of SIZE; short answers
 //   bench_load PORT idle    CONNECTIONS                         one request each, then silence until stdin ends
 //   bench_load PORT burst   CONNECTIONS SIZE                    one request each, all at once, then silence
 //   bench_load PORT stalled CONNECTIONS SIZE                    one request each, whose answers nobody reads
@@ -38,7 +39,7 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());
 }
 
-enum class Mode { kClosed, kTurns, kOpen, kConnect, kCount, kIdle, kBurst, kStalled };
+enum class Mode { kClosed, kTurns, kOpen, kConnect, kCount, kUpload, kIdle, kBurst, kStalled };
 
 struct Job {
   std::uint16_t port;
@@ -60,19 +61,14 @@ struct Connection {
 class Load {
  public:
   explicit Load(const Job& job) : job_(job), connections_(job.connections), bulk_(256 * 1024) {
-    const char* const connection = job.mode == Mode::kConnect ? "Connection: close\r\n" : "";
-    for (std::size_t i = 0; i < kTargets; ++i) {
-      requests_.push_back("GET /" + std::to_string(job.size) + "/item/" + std::to_string(i) +
-                          "?user=42 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench/1.0\r\n" +
-                          "Accept: */*\r\n" + connection + "\r\n");
-    }
+    for (std::size_t i = 0; i < kTargets; ++i) requests_.push_back(request(job, i));
   }
 
   void run() {
     for (Connection& c : connections_) open(c);
     while (opening_ != 0) turn(-1);
     start_ns_ = now_ns();
-    measure_ns_ = start_ns_ + (job_.mode == Mode::kCount ? 0 : kWarmUp);
+    measure_ns_ = start_ns_ + (counts_requests() ? 0 : kWarmUp);
     switch (job_.mode) {
       case Mode::kIdle:
         return stay_idle();
@@ -87,6 +83,21 @@ class Load {
   }
 
  private:
+  static std::string request(const Job& job, std::size_t i) {
+    const bool uploads = job.mode == Mode::kUpload;
+    std::string text = (uploads ? "POST /100" : "GET /" + std::to_string(job.size)) + "/item/" +
+                       std::to_string(i) +
+                       "?user=42 HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: bench/1.0\r\n" +
+                       "Accept: */*\r\n";
+    if (job.mode == Mode::kConnect) text += "Connection: close\r\n";
+    if (uploads) text += "Content-Length: " + std::to_string(job.size) + "\r\n";
+    text += "\r\n";
+    if (uploads) text.append(job.size, 'x');
+    return text;
+  }
+
+  bool counts_requests() const { return job_.mode == Mode::kCount || job_.mode == Mode::kUpload; }
+
   // ---- One connection ----
   void open(Connection& c) {
     c.fd = connect_to(job_.port);
@@ -156,7 +167,7 @@ class Load {
     } else if (job_.mode == Mode::kTurns) {
       waiting_.push_back(&c);
       send_next();
-    } else if (job_.mode == Mode::kCount && next_target_ < static_cast<std::size_t>(job_.amount)) {
+    } else if (counts_requests() && next_target_ < static_cast<std::size_t>(job_.amount)) {
       send(c, 0);
     } else if (job_.mode == Mode::kOpen) {
       if (c.due_ns >= measure_ns_) latencies_.push_back(now_ns() - c.due_ns);
@@ -194,7 +205,7 @@ class Load {
     } else {
       for (Connection& c : connections_) send(c, 0);
     }
-    if (job_.mode == Mode::kCount) {
+    if (counts_requests()) {
       while (answered_ < static_cast<std::uint64_t>(job_.amount)) turn(-1);
       return report(start_ns_, 0);
     }
@@ -298,6 +309,7 @@ Mode mode_of(std::string_view name) {
   if (name == "open") return Mode::kOpen;
   if (name == "connect") return Mode::kConnect;
   if (name == "count") return Mode::kCount;
+  if (name == "upload") return Mode::kUpload;
   if (name == "idle") return Mode::kIdle;
   die("mode");
 }

@@ -1,6 +1,6 @@
-// The bench's backends: one process that listens on several ports and answers every request with a
-// body of zeroes, as long as the path says: /SIZE/anything. One read and one write a request; heads
-// are not parsed beyond that.
+// The bench's backends: one process that listens on several ports and answers every request, once
+// it has all of its body, with a body of zeroes, as long as the path says: /SIZE/anything. One read
+// and one write a request; heads are not parsed beyond that.
 //
 //   bench_origin COUNT      prints the ports it listens on in one line, then serves
 #include <sys/uio.h>
@@ -68,7 +68,9 @@ class Origin {
     if (n <= 0) return bury(c);
     c.received += static_cast<std::size_t>(n);
     const std::string_view request(c.input.data(), c.received);
-    if (!request.ends_with("\r\n\r\n")) return;
+    const std::size_t head_end = request.find("\r\n\r\n");
+    if (head_end == request.npos) return;
+    if (request.front() == 'P' && c.received < head_end + 4 + content_length(request)) return;
     c.received = 0;
     const std::size_t target = request.find('/');
     const std::size_t size = std::strtoul(request.data() + target + 1, nullptr, 10);
@@ -82,6 +84,13 @@ class Origin {
     c.head_left = c.head.size();
     c.body_left = c.body_size;
     write_answer(c);
+  }
+
+  static std::size_t content_length(std::string_view head) {
+    constexpr std::string_view kName = "\r\nContent-Length: ";
+    const std::size_t at = head.find(kName);
+    if (at == head.npos) die("a POST without Content-Length");
+    return std::strtoul(head.data() + at + kName.size(), nullptr, 10);
   }
 
   void write_answer(Connection& c) {
