@@ -13,7 +13,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = HERE.parent.parent / "build" / "release"
-PROGRAMS = BUILD / "tests"
+PROGRAMS = BUILD / "tests/bench"
 
 # The cores: what is measured has one to itself, the rest of the bench the other.
 BALANCER_CPU = 0
