@@ -35,6 +35,7 @@ class Worker {
     start();
     // The order in which a worker lives: serve, and once draining leave with the last client.
     while (!leaving_) {
+      context_.begin_turn();
       uv_run(context_.loop, UV_RUN_ONCE);
       housekeeping_.notice();
       if (context_.draining && clients_.size() == 0) leaving_ = true;

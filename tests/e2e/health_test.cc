@@ -101,6 +101,26 @@ TEST(Health, NoGetFailsWhenABackendHangs) {
   EXPECT_TRUE(ringmaster.wait_for_state("a", "up"));
 }
 
+// What fails its probes may still answer what it has, and nobody else could.
+TEST(Health, WithNoBackendLeftWhatIsUnderWayIsWaitedFor) {
+  Event go_on;
+  Backend a("a", [&](const Request&) {
+    go_on.wait();
+    return Reply{.body = "late"};
+  });
+  Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + a.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return a.request_count() == 1; }));
+  a.hang();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "down"));
+  a.resume();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "up"));
+  go_on.set();
+  EXPECT_EQ(client.receive().body, "late");
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_retries_total"), 0);
+}
+
 TEST(Health, WithNoBackendLeftClientsAreToldToComeBack) {
   Backend a("a");
   Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + a.toml());

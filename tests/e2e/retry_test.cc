@@ -2,6 +2,8 @@
 // have been acted on, and must not be twice, never is.
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
 
@@ -63,6 +65,33 @@ TEST(Retry, AStaleConnectionIsInvisibleToAGet) {
     ASSERT_EQ(response.status, 200);
     EXPECT_EQ(response.body, "fresh");
   }
+}
+
+// The request and the answer that nobody asked for wait for the worker together, the request first.
+TEST(Retry, WhatCameBeforeARequestIsNoAnswerToIt) {
+  Event may_speak, has_spoken;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.read_body();
+                    conversation.reply({.body = "asked"});
+                    if (backend.connection_count() > 1) return;
+                    may_speak.wait();
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nalone");
+                    has_spoken.set();
+                    conversation.next();
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+  ASSERT_EQ(client.get("/").body, "asked");
+
+  const pid_t worker = ringmaster.workers().at(0);
+  ::kill(worker, SIGSTOP);
+  ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
+  client.send(request_head("GET", "/"));
+  may_speak.set();
+  has_spoken.wait();
+  ::kill(worker, SIGCONT);
+  EXPECT_EQ(client.receive().body, "asked");
+  EXPECT_EQ(backend.connection_count(), 2u);
 }
 
 TEST(Retry, AConnectionClosedWhileItIdlesIsNotUsedForAPost) {
@@ -136,6 +165,16 @@ TEST(Retry, WithoutRetriesTheFirstFailureIsTheAnswer) {
 
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 502);
   EXPECT_EQ(a.request_count() + b.request_count(), 1u);
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_retries_total"), 0);
+}
+
+TEST(Retry, IsCountedWhereItWasMade) {
+  Backend a("a", Backend::Script(hang_up)), b("b", Backend::Script(hang_up));
+  Ringmaster ringmaster(kSeldomProbed + "[upstream]\nretry_budget = 1\n" + toml_of(a, b));
+
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 502);
+  EXPECT_EQ(a.request_count() + b.request_count(), 2u);
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_retries_total"), 1);
 }
 
 TEST(Retry, AResponseThatHasBegunIsNeverStartedAgain) {

@@ -188,6 +188,10 @@ bool is_alive(pid_t pid) {
   return state != 'X' && state != 'Z';
 }
 
+bool is_stopped(pid_t pid) {
+  return state_of(pid) == 'T';
+}
+
 std::size_t resident_bytes(pid_t pid) {
   std::istringstream statm(read_whole_file("/proc/" + std::to_string(pid) + "/statm"));
   std::size_t total = 0;

@@ -74,6 +74,8 @@ struct Finished {
 Finished run(std::vector<std::string> argv, std::vector<std::string> environment = {});
 
 bool is_alive(pid_t pid);
+// By SIGSTOP, and does not run any more.
+bool is_stopped(pid_t pid);
 // Resident memory of a process, in bytes; 0 if it is gone.
 std::size_t resident_bytes(pid_t pid);
 std::string read_whole_file(const std::string& path);

@@ -102,6 +102,7 @@ std::span<char> ClientConnection::read_room() {
 }
 
 void ClientConnection::on_read(std::size_t n) {
+  all_.context().note_event();
   all_.context().slot.beat();  // a turn that is long because thousands ask at once is no hang
   all_.context().metrics.worker.client_received_bytes.add(n);
   if (state_ == State::kLingering) return linger_on();

@@ -54,6 +54,13 @@ constexpr bool is_char(char c, CharClass of) noexcept {
   return (detail::kCharClasses[static_cast<unsigned char>(c)] & of) != 0;
 }
 
+// Is each one? Without a branch a character: texts are short, and nearly always valid.
+constexpr bool are_chars(std::string_view text, CharClass of) noexcept {
+  unsigned common = of;
+  for (const char c : text) common &= detail::kCharClasses[static_cast<unsigned char>(c)];
+  return common != 0;
+}
+
 constexpr bool is_blank(char c) noexcept {
   return c == ' ' || c == '\t';
 }

@@ -25,9 +25,7 @@ bool starts_with_ignore_case(std::string_view text, std::string_view prefix) noe
 }
 
 bool is_token(std::string_view text) noexcept {
-  bool all = !text.empty();
-  for (const char c : text) all &= is_char(c, kTokenChar);  // no branch: names are short, and valid
-  return all;
+  return !text.empty() && are_chars(text, kTokenChar);
 }
 
 namespace {
@@ -43,24 +41,18 @@ bool may_have_control(const char* bytes) noexcept {
   return ((low | ((del - kOnes) & ~del)) & kHighs) != 0;
 }
 
-bool all_field_chars(std::string_view text) noexcept {
-  bool all = true;
-  for (const char c : text) all &= is_char(c, kFieldChar);
-  return all;
-}
-
 }  // namespace
 
 // Eight bytes at a time, the last eight perhaps a second time; only where one looks odd (it may be
 // a HTAB) all are looked at by themselves.
 bool is_field_value(std::string_view text) noexcept {
   constexpr std::size_t kWord = 8;
-  if (text.size() < kWord) return all_field_chars(text);
+  if (text.size() < kWord) return are_chars(text, kFieldChar);
   const char* const last = text.data() + text.size() - kWord;
   for (const char* at = text.data(); at < last; at += kWord) {
-    if (may_have_control(at)) return all_field_chars(text);
+    if (may_have_control(at)) return are_chars(text, kFieldChar);
   }
-  return !may_have_control(last) || all_field_chars(text);
+  return !may_have_control(last) || are_chars(text, kFieldChar);
 }
 
 std::string_view trim_blanks(std::string_view text) noexcept {
@@ -112,9 +104,8 @@ bool is_ipvfuture(std::string_view text) noexcept {
   if (text.empty() || to_lower(text.front()) != 'v') return false;
   const std::size_t dot = text.find('.');
   if (dot == std::string_view::npos || dot < 2 || dot + 1 == text.size()) return false;
-  const auto is_hex = [](char c) { return is_char(c, kHexChar); };
   const auto is_rest = [](char c) { return c == ':' || is_char(c, kRegNameChar); };
-  return std::all_of(text.begin() + 1, text.begin() + static_cast<std::ptrdiff_t>(dot), is_hex) &&
+  return are_chars(text.substr(1, dot - 1), kHexChar) &&
          std::all_of(text.begin() + static_cast<std::ptrdiff_t>(dot) + 1, text.end(), is_rest);
 }
 

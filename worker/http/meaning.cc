@@ -156,9 +156,9 @@ Refusal read_expectations(RequestHead& head) noexcept {
 Refusal read_max_forwards(RequestHead& head, const Sightings& max_forwards) noexcept {
   if (head.method != "OPTIONS" && head.method != "TRACE") return std::nullopt;
   const std::string_view digits = head.value(*max_forwards.first);
-  const bool all_digits =
-      std::all_of(digits.begin(), digits.end(), [](char c) { return is_char(c, kDigitChar); });
-  if (max_forwards.count > 1 || digits.empty() || !all_digits) return RejectReason::kBadRequest;
+  if (max_forwards.count > 1 || digits.empty() || !are_chars(digits, kDigitChar)) {
+    return RejectReason::kBadRequest;
+  }
   constexpr std::uint64_t kMost = std::numeric_limits<std::int32_t>::max();
   const std::uint64_t value = std::min(parse_decimal(digits).value_or(kMost), kMost);
   head.max_forwards = static_cast<std::int32_t>(value);

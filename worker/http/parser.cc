@@ -84,6 +84,8 @@ ParseStatus RequestParser::read_request_line(const char* bytes, std::uint32_t en
     if (at_ == end) return ParseStatus::kIncomplete;
     if (bytes[at_] != ' ' || at_ == method_) return fail(RejectReason::kBadRequest);
     method_end_ = at_++;
+    // Known before anything behind it can be refused: an answer to HEAD never has a body.
+    head.is_head = std::string_view(bytes + method_, method_end_ - method_) == "HEAD";
     phase_ = Phase::kTarget;
   }
   if (phase_ == Phase::kTarget) {

@@ -14,19 +14,20 @@ namespace {
 constexpr std::uint32_t kMagic = 0x4f48'4d52;  // "RMHO"
 constexpr std::uint32_t kVersion = 1;
 
-// The head of a message; the bytes of both directions follow, the client's first.
+// The head of a message; the bytes of both directions follow, the client's first, then the id.
 struct Head {
   std::uint32_t magic;
   std::uint32_t version;
   IpAddress peer;
   char upstream_name[64];
   std::uint32_t awaits_proxy_header;
-  std::uint32_t reserved;
+  std::uint32_t request_id_bytes;
   std::uint32_t from_client_bytes;
   std::uint32_t from_upstream_bytes;
 };
 static_assert(std::is_trivially_copyable_v<Head> && sizeof(Head) == 104);
-constexpr std::size_t kMostBytes = sizeof(Head) + 2 * kMostHandedBytes;
+constexpr std::size_t kMostIdBytes = 128;
+constexpr std::size_t kMostBytes = sizeof(Head) + 2 * kMostHandedBytes + kMostIdBytes;
 
 iovec as_iovec(std::string_view bytes) noexcept {
   return {const_cast<char*>(bytes.data()), bytes.size()};
@@ -62,15 +63,17 @@ HandStatus hand_over(int channel, const ConnectionToHand& connection) noexcept {
   head.awaits_proxy_header = connection.awaits_proxy_header ? 1 : 0;
   // What the other could not take in would be lost: it stays where it is.
   const bool fits = connection.upstream_name.size() < sizeof head.upstream_name &&
+                    connection.request_id.size() <= kMostIdBytes &&
                     connection.from_client.size() <= kMostHandedBytes &&
                     connection.from_upstream.size() <= kMostHandedBytes;
   if (!fits) return HandStatus::kImpossible;
   connection.upstream_name.copy(head.upstream_name, connection.upstream_name.size());
+  head.request_id_bytes = static_cast<std::uint32_t>(connection.request_id.size());
   head.from_client_bytes = static_cast<std::uint32_t>(connection.from_client.size());
   head.from_upstream_bytes = static_cast<std::uint32_t>(connection.from_upstream.size());
 
-  std::array<iovec, 3> pieces{iovec{&head, sizeof head}, as_iovec(connection.from_client),
-                              as_iovec(connection.from_upstream)};
+  std::array<iovec, 4> pieces{iovec{&head, sizeof head}, as_iovec(connection.from_client),
+                              as_iovec(connection.from_upstream), as_iovec(connection.request_id)};
   const int fds[2] = {connection.client, connection.upstream};
   const std::size_t fd_bytes = connection.upstream >= 0 ? sizeof fds : sizeof fds[0];
   Rights rights{};
@@ -112,7 +115,8 @@ Received receive_handed(int channel, std::string& room) {
     return {};
   std::memcpy(&head, room.data(), sizeof head);
   const std::size_t bytes = static_cast<std::size_t>(size) - sizeof head;
-  const std::size_t announced = std::size_t{head.from_client_bytes} + head.from_upstream_bytes;
+  const std::size_t announced =
+      std::size_t{head.from_client_bytes} + head.from_upstream_bytes + head.request_id_bytes;
   const bool is_known = head.magic == kMagic && head.version == kVersion && announced == bytes;
   if (!is_known || !descriptors[0].is_open()) return {};
 
@@ -120,14 +124,15 @@ Received receive_handed(int channel, std::string& room) {
   // The name lies in the room, whose head is not written to again.
   const char* name = room.data() + offsetof(Head, upstream_name);
   return {.is_empty = false,
-          .connection =
-              HandedConnection{.client = std::move(descriptors[0]),
-                               .upstream = std::move(descriptors[1]),
-                               .peer = head.peer,
-                               .awaits_proxy_header = head.awaits_proxy_header != 0,
-                               .upstream_name = {name, ::strnlen(name, sizeof head.upstream_name)},
-                               .from_client = all.substr(0, head.from_client_bytes),
-                               .from_upstream = all.substr(head.from_client_bytes)}};
+          .connection = HandedConnection{
+              .client = std::move(descriptors[0]),
+              .upstream = std::move(descriptors[1]),
+              .peer = head.peer,
+              .awaits_proxy_header = head.awaits_proxy_header != 0,
+              .upstream_name = {name, ::strnlen(name, sizeof head.upstream_name)},
+              .request_id = all.substr(bytes - head.request_id_bytes),
+              .from_client = all.substr(0, head.from_client_bytes),
+              .from_upstream = all.substr(head.from_client_bytes, head.from_upstream_bytes)}};
 }
 
 }  // namespace ringmaster

@@ -26,6 +26,7 @@ struct ConnectionToHand {
   IpAddress peer;
   bool awaits_proxy_header = false;  // it begins with one, which has not come yet
   std::string_view upstream_name;    // of a tunnel
+  std::string_view request_id;       // of a tunnel: what it is called in the logs
   std::string_view from_client;      // what the client sent and nobody has acted on
   std::string_view from_upstream;    // what the client has not got yet
 };
@@ -43,6 +44,7 @@ struct HandedConnection {
   IpAddress peer;
   bool awaits_proxy_header = false;
   std::string_view upstream_name;
+  std::string_view request_id;
   std::string_view from_client;
   std::string_view from_upstream;
 };

@@ -99,6 +99,14 @@ Balancer::Choice Balancer::choose(const TriedUpstreams& tried, RequestRecord& re
   return std::move(search.choice);
 }
 
+bool Balancer::has_other(const TriedUpstreams& tried, std::uint32_t but) const noexcept {
+  for (std::uint32_t i = 0; i < in_flight_.size(); ++i) {
+    const bool is_ours = table_.routes[i].weight != 0 && i != but && !tried.has(i);
+    if (is_ours && context_.segment.upstream(i).is_usable()) return true;
+  }
+  return false;
+}
+
 template <Balancer::Rule kRule>
 bool Balancer::walk(const HashRing& ring, Search& search) noexcept {
   const auto refused = [&](std::uint32_t upstream, TrailStep why) {

@@ -52,6 +52,8 @@ class Balancer {
   // has room under hash.balance_factor and takes this key, too, if there is such a one: neither of
   // these two makes a request fail. Recorded: whose key it was, and why others were passed over.
   Choice choose(const TriedUpstreams& tried, RequestRecord& record) noexcept;
+  // Whether choose() could find one that is neither `but` nor tried: limits are not asked.
+  [[gnu::cold]] bool has_other(const TriedUpstreams& tried, std::uint32_t but) const noexcept;
   // Counts a request in flight that was not chosen here.
   InFlight count(std::uint32_t upstream) noexcept { return in_flight_.count(upstream); }
   // The master changed some backend's state.

@@ -36,11 +36,7 @@ void Proxy::on_routes_changed() {
   for (Exchange* exchange = first_active; exchange != nullptr;) {
     Exchange* next = exchange->next_active_;
     const bool down = context.segment.upstream(exchange->upstream_index_).is_given_up();
-    const bool unsent = exchange->phase_ == Exchange::Phase::kConnecting ||
-                        exchange->phase_ == Exchange::Phase::kVerdict;
-    if (down && (unsent || exchange->may_ask_again())) {
-      exchange->fail_attempt(RetryCause::kEjected, RejectReason::kResponseTimeout, true);
-    }
+    if (down) exchange->on_ejected();
     exchange = next;
   }
 }
@@ -86,14 +82,19 @@ void Exchange::read_head() {
   }
 }
 
-// Only a proxy that we trust may say what its request is called: else anyone could hide behind the
-// id of another's.
-void Exchange::name_request() noexcept {
-  const bool knows_head = phase_ != Phase::kHead;
-  if (knows_head && proxy_.admission.is_trusted(peer_)) id_.assign(given_request_id(head_));
-  if (!id_.is_empty()) record_.set(RequestRecord::kTrustedId);
+void Exchange::name_request(std::string_view given) noexcept {
+  id_.assign(given);
   if (id_.is_empty()) proxy_.request_ids.make(id_);
   begin_record();
+}
+
+// Only a proxy that we trust may say what its request is called: else anyone could hide behind the
+// id of another's.
+std::string_view Exchange::trusted_id() noexcept {
+  if (!proxy_.admission.is_trusted(peer_)) return {};
+  const std::string_view given = given_request_id(head_);
+  if (!given.empty()) record_.set(RequestRecord::kTrustedId);
+  return given;
 }
 
 void Exchange::begin() {
@@ -102,7 +103,7 @@ void Exchange::begin() {
   has_head_ = true;
   client_.timer().disarm();
   client_ip_ = proxy_.admission.client_of(head_, peer_);
-  name_request();
+  name_request(trusted_id());
   request_body_.start(head_.framing, head_.content_length, head_.framing);
   const Admission::Verdict verdict = proxy_.admission.ask_limiter(client_ip_, now_ns_);
   record_.limit = verdict.decision;
@@ -125,6 +126,9 @@ void Exchange::choose_backend() {
     return refuse(choice.overloaded ? RejectReason::kOverloaded : RejectReason::kNoBackend,
                   kRetryAfterNoBackendS);
   }
+  if (!tried_.is_empty()) {  // of the one that failed
+    upstream_metrics().retries[static_cast<std::size_t>(failure_cause_)].add();
+  }
   upstream_index_ = choice.upstream;
   in_flight_ = std::move(choice.in_flight);
   link();
@@ -141,7 +145,10 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     // What must not be sent twice is not sent on a connection that shows signs of its end. Nor is
     // what is sent in the same turn of the loop in which the connection became idle: something may
     // have come on it since that nobody asked for, and would pass for the answer.
-    if ((head_.is_idempotent && !pipelined_) || !idle->looks_stale()) {
+    // All else is sent unseen: what this turn still brings from there came before it.
+    const bool unseen = head_.is_idempotent && !pipelined_;
+    if (unseen || !idle->looks_stale()) {
+      sent_unseen_in_ = unseen ? proxy_.context.turn() : 0;
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
       return send_request();
@@ -193,6 +200,7 @@ void Exchange::rewind_request() noexcept {
   body_at_ = client_.input().begin + head_.size;
   request_bytes_ = 0;
   request_done_ = request_touched_ = request_broken_ = response_begun_ = false;
+  sent_unseen_in_ = 0;
   request_body_.start(head_.framing, head_.content_length, head_.framing);
   response_parser_.reset();
 }

@@ -127,13 +127,17 @@ class Exchange final : private UpstreamConnection::User {
 
   // exchange.cc
   void read_head();
-  void name_request() noexcept;
+  void name_request(std::string_view given) noexcept;
+  std::string_view trusted_id() noexcept;
   void begin();
   void choose_backend();
   void use_backend(std::uint32_t upstream, bool pooled);
   void on_upstream_connected(int error) override;
   bool may_ask_again() const noexcept;
   bool awaits_continue() const noexcept;
+  bool came_before_request() const noexcept {
+    return sent_unseen_in_ != 0 && proxy_.context.was_named_before(sent_unseen_in_);
+  }
   void arm_while_awaiting();
   void release_upstream() noexcept;
   void rewind_request() noexcept;
@@ -149,7 +153,8 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] bool may_retry_for(RetryCause cause) noexcept;
   [[gnu::cold]] void await_verdict();
   [[gnu::cold]] void on_no_verdict();
-  [[gnu::cold]] void retry_elsewhere(RetryCause cause);
+  [[gnu::cold]] void retry_elsewhere();
+  [[gnu::cold]] void on_ejected();
 
   // exchange_answer.cc
   [[gnu::cold]] void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
@@ -221,8 +226,10 @@ class Exchange final : private UpstreamConnection::User {
   // What the flight recorder is told, and the number of its entry.
   RequestRecord record_{};
   std::uint64_t recorded_as_ = FlightRecorder::kUnpublished;
-  std::uint64_t request_bytes_ = 0;  // of the body, so far
-  std::uint32_t body_at_ = 0;        // of the client's input: what has not gone upstream yet
+  std::uint64_t request_bytes_ = 0;   // of the body, so far
+  std::uint64_t sent_unseen_in_ = 0;  // turn of the loop in which an idle connection was used
+                                      // without a look at what had come on it; 0: none
+  std::uint32_t body_at_ = 0;         // of the client's input: what has not gone upstream yet
   std::uint32_t upstream_index_ = HashRing::kNone;
   std::uint32_t retries_ = 0;
   std::uint32_t interim_responses_ = 0;

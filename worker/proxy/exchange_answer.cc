@@ -21,7 +21,7 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   release_upstream();
   retry_permit_.release();
   if (client_.stream().is_writing()) {  // behind an interim response
-    if (id_.is_empty()) name_request();
+    if (id_.is_empty()) name_request({});
     conclude(RequestOutcome::kCut, reason);
     return finish(Ending::kCut);
   }
@@ -43,7 +43,7 @@ void Exchange::answer_as_recipient() {
 }
 
 LocalResponse Exchange::own_answer(RejectReason reason) noexcept {
-  if (id_.is_empty()) name_request();
+  if (id_.is_empty()) name_request({});
   keep_alive_ = keeps_alive_after(reason);
   ending_ = keep_alive_ ? Ending::kKeepAlive : Ending::kLinger;
   return {.reason = reason,

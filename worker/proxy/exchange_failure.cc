@@ -14,17 +14,28 @@ constexpr Duration kVerdictPatience(250);
 // why.
 void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retry) {
   failure_ = reason;
+  failure_cause_ = cause;
   look_at_clock();
   record_failure(cause);
   if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
     return refuse(reason);
   }
-  if (!may_retry_for(cause)) {
-    failure_cause_ = cause;
-    return await_verdict();
+  if (!may_retry_for(cause)) return await_verdict();
+  retry_elsewhere();
+}
+
+// Its backend was found dead: asked again at once, if anybody else can be. If not, it stays: what
+// fails its probes may still answer.
+void Exchange::on_ejected() {
+  const bool unsent = phase_ == Phase::kConnecting || phase_ == Phase::kVerdict;
+  if (!unsent && !may_ask_again()) return;
+  const bool is_lost = phase_ == Phase::kVerdict;
+  if (!is_lost && (retries_ >= config().upstream.retries || tried_.is_full() ||
+                   !proxy_.balancer.has_other(tried_, upstream_index_))) {
+    return;
   }
-  ++retries_;
-  retry_elsewhere(cause);
+  fail_attempt(RetryCause::kEjected, is_lost ? failure_ : RejectReason::kResponseTimeout,
+               /*may_retry=*/true);
 }
 
 // Only a retry that may load a live backend twice is limited.
@@ -52,12 +63,11 @@ void Exchange::on_no_verdict() {
     proxy_.context.metrics.worker.retries_refused.add();
     return refuse(failure_);
   }
-  ++retries_;
-  retry_elsewhere(failure_cause_);
+  retry_elsewhere();
 }
 
-void Exchange::retry_elsewhere(RetryCause cause) {
-  upstream_metrics().retries[static_cast<std::size_t>(cause)].add();
+void Exchange::retry_elsewhere() {
+  ++retries_;
   tried_.add(upstream_index_);
   release_upstream();
   choose_backend();

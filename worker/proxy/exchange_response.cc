@@ -16,8 +16,9 @@ constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no ans
 
 void Exchange::on_upstream_data() {
   look_at_clock();
-  // Not a byte of the request went out: whatever this is, it is no answer to it.
-  if (phase_ == Phase::kAwaiting && !request_touched_) return lose_upstream();
+  // Not a byte of the request had gone out when it came: whatever this is, it is no answer to it.
+  const bool unasked = !request_touched_ || (!response_begun_ && came_before_request());
+  if (phase_ == Phase::kAwaiting && unasked) return lose_upstream();
   if (!std::exchange(response_begun_, true)) record_first_byte();
   // An interim response may still be on its way out; all else waits behind it.
   if (client_.stream().is_writing()) return upstream_->stream().stop_reading();

@@ -35,6 +35,7 @@ bool Exchange::describe_tunnel(ConnectionToHand& connection) {
   if (!from_client || !from_upstream) return false;
   connection.upstream = upstream_->stream().fd();
   connection.upstream_name = proxy_.context.segment.upstream(upstream_index_).name();
+  connection.request_id = id_.text();
   connection.from_client = *from_client;
   connection.from_upstream = *from_upstream;
   return true;
@@ -59,7 +60,7 @@ bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   in_flight_ = proxy_.balancer.count(upstream);
   link();
   phase_ = Phase::kTunnel;
-  name_request();
+  name_request(is_request_id(handed.request_id) ? handed.request_id : std::string_view());
   record_.set(RequestRecord::kTakenOver);
   record_attempt(upstream, /*reused=*/true);
   enter_tunnel();

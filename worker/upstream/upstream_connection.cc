@@ -39,6 +39,7 @@ bool UpstreamConnection::adopt(User& user, UniqueFd& socket) {
 }
 
 void UpstreamConnection::finish_connect(int status) {
+  context_.note_event();
   context_.slot.beat();
   if (user_ == nullptr) return;  // given up meanwhile
   timer_.disarm();
@@ -79,6 +80,7 @@ std::span<char> UpstreamConnection::read_room() {
 }
 
 void UpstreamConnection::on_read(std::size_t n) {
+  context_.note_event();
   if (user_ == nullptr) {  // an answer that nobody asked for
     pool_.discard(*this);
     return;

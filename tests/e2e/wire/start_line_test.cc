@@ -73,6 +73,13 @@ TEST(Wire, Methods) {
   Row refused_head = refused("nor in ours", "9110 9.3.2", "HEAD / HTTP/1.1\nHost: h\nHost: h\n\n");
   refused_head.out = refusal("bad_request", true, /*head_only=*/true);
   rows.push_back(refused_head);
+  refused_head.name = "nor where the target is refused";
+  refused_head.in = "HEAD /x#f HTTP/1.1\nHost: h\n\n";
+  rows.push_back(refused_head);
+  refused_head.name = "nor where the version is";
+  refused_head.in = "HEAD / HTTP/1.7\nHost: h\n\n";
+  refused_head.out = refusal("bad_version", true, /*head_only=*/true);
+  rows.push_back(refused_head);
   Rig().run(rows);
 }
 

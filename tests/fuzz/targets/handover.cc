@@ -58,6 +58,7 @@ void round_trip(const Channel& channel, std::string_view bytes, int fd, std::str
   connection.upstream = half % 2 == 0 ? fd : -1;
   connection.awaits_proxy_header = half % 3 == 0;
   connection.upstream_name = "s1";
+  connection.request_id = bytes.substr(0, half % 100);
   connection.from_client = bytes.substr(0, half);
   connection.from_upstream = bytes.substr(half);
   demand(hand_over(channel.out.get(), connection) == HandStatus::kSent, "not handed over");
@@ -67,6 +68,7 @@ void round_trip(const Channel& channel, std::string_view bytes, int fd, std::str
   demand(handed.from_client == connection.from_client &&
              handed.from_upstream == connection.from_upstream &&
              handed.upstream_name == connection.upstream_name &&
+             handed.request_id == connection.request_id &&
              handed.awaits_proxy_header == connection.awaits_proxy_header &&
              handed.upstream.is_open() == (connection.upstream >= 0) && handed.client.is_open(),
          "something else arrived");
@@ -88,7 +90,8 @@ void fuzz_handover(std::string_view input) {
     if (received.connection) {
       const HandedConnection& handed = *received.connection;
       demand(count != 0 && handed.client.is_open(), "a connection out of nothing");
-      const std::string all = std::string(handed.from_client) + std::string(handed.from_upstream);
+      const std::string all = std::string(handed.from_client) + std::string(handed.from_upstream) +
+                              std::string(handed.request_id);
       demand(bytes.ends_with(all), "bytes that were not sent");
       demand(handed.upstream_name.size() <= 64, "a name without end");
     }

@@ -22,6 +22,7 @@ struct Channel {
     connection.client = client.get();
     connection.upstream = upstream.get();
     connection.upstream_name = "s1";
+    connection.request_id = "id-1";
     connection.from_client = from_client;
     connection.from_upstream = from_upstream;
     return hand_over(ends.out.get(), connection);
@@ -39,6 +40,7 @@ TEST(Handover, ATunnelWithBothBuffersFullArrivesWhole) {
   ASSERT_TRUE(received.connection);
   EXPECT_TRUE(received.connection->upstream.is_open());
   EXPECT_EQ(received.connection->upstream_name, "s1");
+  EXPECT_EQ(received.connection->request_id, "id-1");
   EXPECT_EQ(received.connection->from_client, from_client);
   EXPECT_EQ(received.connection->from_upstream, from_upstream);
 }
