@@ -1,10 +1,12 @@
 // The one composition root: the command line, and the only place that knows both master and worker.
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <string>
 
@@ -26,13 +28,18 @@ struct Options {
 };
 
 void describe(CLI::App& app, Options& options) {
-  app.add_option("-c,--config", options.config_file, "Config file")->capture_default_str();
+  auto* config = app.add_option("-c,--config", options.config_file, "Config file")
+                     ->capture_default_str()
+                     ->check([](const std::string& file) {
+                       return file.empty() ? "the name of the file is empty" : "";
+                     });
   auto* check =
       app.add_flag("--check", options.check,
                    "Check the config: prints \"ok\", or every error with its place, and exits");
   app.add_flag("--demo", options.demo,
                "Run with three small built-in backends on 127.0.0.1:8081-8083, listening on :3000")
-      ->excludes(check);
+      ->excludes(check)
+      ->excludes(config);
   app.set_version_flag("--version", fmt::format("ringmaster {} ({})", kVersion, kRevision));
   app.footer(
       "Signals:\n"
@@ -55,6 +62,23 @@ void raise_file_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+// Until the master listens to them, signals wait: one that comes early stops or reloads as any
+// other.
+void hold_signals() {
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ours, number);
+  ::sigprocmask(SIG_BLOCK, &ours, nullptr);
+}
+
+// Whoever started us may have closed these: what is opened next must not pass for them.
+void fill_standard_descriptors() {
+  int fd = 0;
+  do fd = ::open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) ::close(fd);
 }
 
 int check(const Launch& launch) {
@@ -88,6 +112,7 @@ Result<std::unique_ptr<Master>> create_master(const StartConfig& start, const La
 }
 
 int serve(const Options& options, const Launch& launch) {
+  hold_signals();
   log::start("master", log::Level::kInfo);
   Inheritance inherited = find_inheritance();
   const auto start = choose_config(launch, inherited);
@@ -127,6 +152,7 @@ std::string path_of_binary() {
 
 int main(int argc, char** argv) {
   using namespace ringmaster;
+  fill_standard_descriptors();
   try {
     CLI::App app{
         "Ringmaster, an HTTP/1.1 load balancer: consistent hashing, exact rate limits,\n"

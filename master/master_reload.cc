@@ -124,8 +124,27 @@ Handoff Master::write_will(const std::string& failure) {
   return will;
 }
 
+// What libuv has taken and not told us of would end with this image. False: it is a stop, which
+// comes before any reload.
+bool Master::hear_last_signals() {
+  uv_run(loop_.get(), UV_RUN_NOWAIT);
+  if (stop_requests_ != 0) return false;
+  if (std::exchange(reload_requests_, 0) != 0) ::kill(::getpid(), SIGHUP);  // the next image's
+  return true;
+}
+
 // Comes back only if it fails, and then nothing has changed.
 void Master::exec_next_image(const std::string& failure) {
+  // A signal in the moment without handlers would end the process; blocked, it waits for them.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &before);
+  if (hear_last_signals()) exec_with_all(failure);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Master::exec_with_all(const std::string& failure) {
   if (failure.empty()) {
     log::info("reload: the new binary takes over");
     notifier_.reloading();
@@ -141,14 +160,8 @@ void Master::exec_next_image(const std::string& failure) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  // A signal in the moment without handlers would end the process; blocked, it waits for them.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &before);
   ::execv(launch_.binary.c_str(), argv.data());
   const int error = errno;
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   ::unsetenv(kHandoffVariable);
   fail_reload(fmt::format("cannot execute {}: {}", launch_.binary, std::strerror(error)));
 }

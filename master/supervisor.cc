@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <set>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -148,8 +149,8 @@ WorkerBirth Supervisor::leave_master(std::uint32_t slot, UniqueFd control) {
   ::signal(SIGTERM, SIG_DFL);
   ::signal(SIGCHLD, SIG_DFL);
   const HandoverChannel& handover = resources_.handover;
-  std::vector<int> kept{segment_.fd(), control.get(), resources_.report_fd, handover.in.get(),
-                        handover.out.get()};
+  std::vector<int> kept{segment_.fd(),     control.get(),      resources_.report_fd,
+                        handover.in.get(), handover.out.get(), log::descriptor()};
   std::vector<UniqueFd> sockets;
   for (Listener& listener : resources_.listeners) {
     kept.push_back(listener.socket.get());
@@ -266,16 +267,36 @@ void Supervisor::ring_all() {
   for (WorkerProcess& worker : workers_) worker.ring_it();
 }
 
+// Their requests take as long as they take, unless reload follows upon reload.
 void Supervisor::retire_others() {
-  const std::uint64_t deadline =
-      monotonic_ms() + static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
   for (WorkerProcess& worker : workers_) {
     if (!is_of_another(worker) || worker.last_order() != WorkerOrder::kServe) continue;
     worker.order(WorkerOrder::kHandOver);
-    worker.set_deadline_ms(deadline);
   }
+  limit_retired();
   // What each of them understands, whatever its version: hand over, and end.
   for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGUSR1);
+}
+
+// The next reload needs a routing area and worker slots: where these get scarce, the oldest of
+// those that linger has drain_timeout left.
+void Supervisor::limit_retired() {
+  std::set<std::uint32_t> lingering;
+  std::size_t retired = 0;
+  for (const WorkerProcess& worker : workers_) {
+    if (!is_of_another(worker)) continue;
+    lingering.insert(worker.generation());
+    ++retired;
+  }
+  const bool is_scarce = lingering.size() + 2 >= kRoutingAreas ||
+                         retired + 2 * resources_.config.server.workers > kMaxWorkerSlots;
+  if (lingering.empty() || !is_scarce) return;
+  const std::uint64_t deadline =
+      monotonic_ms() + static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
+  for (WorkerProcess& worker : workers_) {
+    const bool is_oldest = is_of_another(worker) && worker.generation() == *lingering.begin();
+    if (is_oldest && worker.deadline_ms() == 0) worker.set_deadline_ms(deadline);
+  }
 }
 
 void Supervisor::drain() {

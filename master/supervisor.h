@@ -72,6 +72,7 @@ class Supervisor {
   std::vector<HandedWorker> duplicate_workers() const;
 
  private:
+  void limit_retired();
   std::optional<WorkerBirth> spawn(std::uint32_t slot);
   WorkerBirth leave_master(std::uint32_t slot, UniqueFd control);
   void bury(const WorkerProcess& worker, int status);

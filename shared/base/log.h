@@ -14,6 +14,8 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 
 // Sets up this process's logger. `who` is "master" or "worker 3".
 void start(std::string_view who, Level threshold);
+// What a child that closes all others must leave open; -1: none but stderr itself.
+int descriptor() noexcept;
 bool is_enabled(Level level) noexcept;
 void write(Level level, std::string_view line) noexcept;  // control characters are escaped
 

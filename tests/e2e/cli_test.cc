@@ -71,6 +71,8 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(ringmaster({"--no-such-option"}).exit, kBadConfigOrUsage);
   EXPECT_EQ(ringmaster({"stray"}).exit, kBadConfigOrUsage);
   EXPECT_EQ(ringmaster({"-c"}).exit, kBadConfigOrUsage);
+  EXPECT_EQ(ringmaster({"-c", ""}).exit, kBadConfigOrUsage);
+  EXPECT_EQ(ringmaster({"--demo", "-c", "x.toml"}).exit, kBadConfigOrUsage);
 }
 
 TEST(CommandLine, AMissingConfigIsAnError) {

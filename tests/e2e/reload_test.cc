@@ -174,21 +174,43 @@ TEST(Reload, WhileEarlierGenerationsStillAnswerKeepsThemAll) {
   EXPECT_EQ(ringmaster.metrics().get("active_connections{backend=\"s1\"}"), 0);
 }
 
-TEST(Reload, CutsWhatAnEarlierGenerationHasNotAnsweredInTime) {
-  Event never;
+TEST(Reload, GivesEarlierGenerationsTheTimeTheyNeed) {
+  Event go_on;
   Backend backend("s1", [&](const Request&) {
-    never.wait();
-    return Reply{};
+    go_on.wait();
+    return Reply{.body = "late"};
   });
-  Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"300ms\"\n" + backend.toml());
+  Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"200ms\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
   ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
-  EXPECT_THROW(client.receive(), StreamError);
+  const Stopwatch since_reload;  // time itself is what is tested
+  ASSERT_TRUE(wait_until([&] { return since_reload.elapsed() > milliseconds(1000); }));
+  go_on.set();
+  EXPECT_EQ(client.receive().body, "late");
   EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+}
+
+TEST(Reload, EndsTheOldestGenerationWhereThereIsNoPlaceForMore) {
+  Event go_on;
+  Backend backend("s1", [&](const Request&) {
+    go_on.wait();
+    return Reply{.body = "late"};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"300ms\"\n" + backend.toml());
+  std::vector<Client> clients;
+  for (std::size_t i = 0; i < 6; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    clients.back().send(request_head("GET", "/" + std::to_string(i)));
+    ASSERT_TRUE(wait_until([&] { return backend.request_count() == i + 1; }));
+    ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  }
+  EXPECT_THROW(clients.front().receive(), StreamError);
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  go_on.set();
+  for (std::size_t i = 1; i < clients.size(); ++i) EXPECT_EQ(clients[i].receive().body, "late");
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone) << "the stop itself cut nothing";
-  never.set();
 }
 
 TEST(Reload, AWorkerThatDiesMeanwhileIsReplaced) {
@@ -213,6 +235,30 @@ TEST(Reload, AStopMeanwhileWins) {
   ringmaster.process().signal(SIGHUP);
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
   EXPECT_TRUE(ringmaster.process().is_group_gone());
+}
+
+// The moment in which one image ends and the next has not begun.
+TEST(Reload, AStopIsNotLostBetweenTwoImages) {
+  Backend backend("s1");
+  for (int round = 0; round < 8; ++round) {
+    Ringmaster ringmaster(backend.toml());
+    ringmaster.process().signal(SIGHUP);
+    ASSERT_TRUE(wait_until([&] {
+      return ringmaster.process().log().find("the new binary takes over") != std::string::npos;
+    }));
+    ASSERT_EQ(ringmaster.stop(SIGTERM), kDone);
+  }
+}
+
+TEST(Reload, WorksWithoutStandardInputAndOutput) {
+  Backend backend("s1");
+  StartOptions closed;
+  closed.command = {"/bin/sh", "-c", "exec \"$@\" <&- >&-", "sh", ringmaster_binary()};
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml(), closed);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
 }
 
 TEST(Reload, OpensAndClosesListeners) {

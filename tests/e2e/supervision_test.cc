@@ -271,5 +271,16 @@ TEST(Supervision, SixteenWorkersServeAndStop) {
   EXPECT_TRUE(ringmaster.process().is_group_gone());
 }
 
+TEST(Supervision, SignalsThatMeanNothingEndNothing) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  for (const int number : {SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE}) {
+    ringmaster.process().signal(number);
+    EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200) << number;
+    EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200) << number;
+  }
+  EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
+}
+
 }  // namespace
 }  // namespace ringmaster::test
