@@ -25,6 +25,7 @@ class Worker {
         housekeeping_(context_, proxy_, clients_),
         acceptor_(context_, clients_, std::move(birth.listeners), birth.hand_over_in),
         control_(std::move(birth.control)),
+        turn_(open_handle<uv_prepare_t>(this, uv_prepare_init, loop)),
         beat_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
         grace_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
         control_poll_(open_handle<uv_poll_t>(this, uv_poll_init, loop, control_.get())),
@@ -35,7 +36,6 @@ class Worker {
     start();
     // The order in which a worker lives: serve, and once draining leave with the last client.
     while (!leaving_) {
-      context_.begin_turn();
       uv_run(context_.loop, UV_RUN_ONCE);
       housekeeping_.notice();
       if (context_.draining && clients_.size() == 0) leaving_ = true;
@@ -52,6 +52,10 @@ class Worker {
           if (auto* self = owner_of<Worker>(timer)) self->on_beat();
         },
         0, kBeatMs);
+    // Right before the kernel is asked: what timers do still belongs to the turn before.
+    uv_prepare_start(turn_.get(), [](uv_prepare_t* prepare) noexcept {
+      if (auto* self = owner_of<Worker>(prepare)) self->context_.begin_turn();
+    });
     uv_poll_start(control_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
       if (auto* self = owner_of<Worker>(poll)) self->on_ring();
     });
@@ -142,6 +146,7 @@ class Worker {
   Housekeeping housekeeping_;
   Acceptor acceptor_;
   UniqueFd control_;
+  OwnedHandle<uv_prepare_t> turn_;
   OwnedHandle<uv_timer_t> beat_;
   OwnedHandle<uv_timer_t> grace_;
   OwnedHandle<uv_poll_t> control_poll_;
