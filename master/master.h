@@ -117,6 +117,7 @@ class Master final : private HealthMonitor::Observer {
   void fail_reload(const std::string& why);
   void retire_backends();
   void exec_next_image(const std::string& failure);
+  bool is_quiet() const noexcept;
   bool hear_last_signals();
   void exec_with_all(const std::string& failure);
   Handoff write_will(const std::string& failure);

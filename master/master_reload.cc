@@ -55,10 +55,12 @@ void Master::reload_step() {
     deadline_ms_ = now + kAnswersOutMs;
     return;
   }
-  // Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
-  const bool is_quiet =
-      admin_->is_quiet() && (control_server_ == nullptr || control_server_->is_quiet());
-  if (is_quiet || now >= deadline_ms_) exec_next_image({});
+  if (is_quiet() || now >= deadline_ms_) exec_next_image({});
+}
+
+// Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
+bool Master::is_quiet() const noexcept {
+  return admin_->is_quiet() && (control_server_ == nullptr || control_server_->is_quiet());
 }
 
 void Master::put_in_force() {
@@ -140,7 +142,10 @@ void Master::exec_next_image(const std::string& failure) {
   sigset_t before;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);
-  if (hear_last_signals()) exec_with_all(failure);
+  const bool was_quiet = is_quiet();
+  const bool goes_on = hear_last_signals();
+  const bool somebody_came = was_quiet && !is_quiet();  // meanwhile: served first
+  if (goes_on && !somebody_came) exec_with_all(failure);
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 
