@@ -8,8 +8,9 @@
 namespace ringmaster {
 namespace {
 
-// First probes go out a millisecond apart, and those of many backends within a tenth of a second.
-constexpr std::size_t kFirstRoundMs = 100;
+// First probes go out a millisecond apart, and those of many backends within this: nobody is served
+// before the last of them.
+constexpr std::size_t kFirstRoundMs = 50;
 
 }  // namespace
 

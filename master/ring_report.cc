@@ -30,7 +30,7 @@ class Ring {
   bool is_served_by_backups() const { return !any_primary_; }
 
   std::uint32_t home_of(std::uint64_t hash) const {
-    return points().is_empty() ? kNobody : points().point(points().locate(hash)).upstream;
+    return points().is_empty() ? kNobody : points().point(points().locate(hash)).upstream();
   }
   std::uint32_t server_of(std::uint64_t hash) const {
     const HashRing& ring = any_primary_ ? primary_ : backups_;
@@ -58,16 +58,16 @@ Moves find_moves(const Ring& ring) {
   std::uint32_t next = kNobody;
   for (std::uint64_t step = 2 * std::uint64_t{count}; step-- > 0;) {
     const auto position = static_cast<std::uint32_t>(step % count);
-    const RingPoint& point = points.point(position);
-    const bool is_usable = ring.is_usable(point.upstream);
-    if (is_usable) next = point.upstream;
+    const RingPoint point = points.point(position);
+    const bool is_usable = ring.is_usable(point.upstream());
+    if (is_usable) next = point.upstream();
     if (step >= count || is_usable) continue;
-    const std::uint64_t before = points.point(position == 0 ? count - 1 : position - 1).hash;
+    const std::uint64_t before = points.point(position == 0 ? count - 1 : position - 1).hash();
     const double arc = points.member_count() == 1 && count == 1
                            ? 1.0
-                           : static_cast<double>(point.hash - before) * 0x1p-64;
-    const std::uint32_t server = ring.is_served_by_backups() ? ring.server_of(point.hash) : next;
-    moves[{point.upstream, server}] += arc;
+                           : static_cast<double>(point.hash() - before) * 0x1p-64;
+    const std::uint32_t server = ring.is_served_by_backups() ? ring.server_of(point.hash()) : next;
+    moves[{point.upstream(), server}] += arc;
   }
   return moves;
 }

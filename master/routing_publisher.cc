@@ -1,26 +1,47 @@
 #include "master/routing_publisher.h"
 
+#include <string>
+#include <unordered_map>
+
 namespace ringmaster {
 namespace {
 
 void write_ring(const Config& config, const std::vector<std::uint32_t>& upstreams, bool backup,
-                std::byte* memory) {
+                const Segment& segment, std::uint32_t generation) {
   std::vector<RingMember> members;
+  std::size_t points = 0;
   for (std::size_t i = 0; i < config.backends.size(); ++i) {
     const BackendConfig& backend = config.backends[i];
     if (backend.backup == backup) {
       members.push_back({backend.name, backend.weight, upstreams[i]});
+      points += std::size_t{backend.weight} * config.hash.virtual_nodes;
     }
   }
+  std::byte* const memory = segment.ring_memory(generation, backup);
+  segment.populate(memory, HashRing::bytes_for(points));
   HashRing::build(members, config.hash.virtual_nodes, memory);
+}
+
+// In a table: of a thousand backends each would else be compared with all.
+std::unordered_map<std::string, std::uint32_t> upstreams_by_name(const Segment& segment) {
+  std::unordered_map<std::string, std::uint32_t> by_name;
+  const std::uint32_t count = segment.upstream_count();
+  for (std::uint32_t i = 0; i < count; ++i) by_name.emplace(segment.upstream(i).name(), i);
+  return by_name;
 }
 
 }  // namespace
 
 Result<std::vector<std::uint32_t>> find_upstreams(const Config& config, Segment& segment) {
+  const auto known = upstreams_by_name(segment);
   std::vector<std::uint32_t> upstreams;
   for (const BackendConfig& backend : config.backends) {
-    auto index = segment.claim_upstream(backend.name);
+    const auto found = known.find(backend.name);
+    // An entry that was known may have been given to a new name a moment ago.
+    const bool is_there =
+        found != known.end() && segment.upstream(found->second).name() == backend.name;
+    auto index =
+        is_there ? Result<std::uint32_t>(found->second) : segment.add_upstream(backend.name);
     if (!index) return Error{index.error()};
     UpstreamState& upstream = segment.upstream(*index);
     if (upstream.retired_at_ms() != 0) {  // back again; what was known of it is stale
@@ -48,8 +69,8 @@ Result<std::vector<std::uint32_t>> publish_routing(const Config& config, Segment
     table.routes[upstreams[i]] = {upstreams[i], backend.weight, backend.max_connections,
                                   backend.backup ? 1u : 0u};
   }
-  write_ring(config, upstreams, /*backup=*/false, segment.ring_memory(generation, false));
-  write_ring(config, upstreams, /*backup=*/true, segment.ring_memory(generation, true));
+  write_ring(config, upstreams, /*backup=*/false, segment, generation);
+  write_ring(config, upstreams, /*backup=*/true, segment, generation);
   return found;
 }
 

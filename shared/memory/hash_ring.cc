@@ -1,5 +1,5 @@
 // Builds the ring and lays it out. Built in linear time: hashes are uniform, so one pass that drops
-// each point into the bucket of its top bits leaves about one point a bucket to be put in order.
+// each point into the bucket of its top bits leaves a few points a bucket to be put in order.
 #include "shared/memory/hash_ring.h"
 
 #define XXH_INLINE_ALL  // short keys: a call into the library costs more than the hash
@@ -19,15 +19,17 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::uint32_t kMaxIndexBits = 24;
+constexpr std::size_t kPointsASlot = 4;
 constexpr std::size_t kReplicaDigits = 20;  // of the longest 64-bit number
 
 constexpr std::size_t align_up(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// So many that a slot holds at most one point on average. At least one: a shift by 64 is undefined.
+// So many that a slot holds two to four points on average, which lie in a cache line: a finer index
+// would be memory without use. At least one: a shift by 64 is undefined.
 std::uint32_t index_bits_for(std::size_t points) {
-  const auto bits = static_cast<std::uint32_t>(std::bit_width(points == 0 ? 0 : points - 1));
+  const auto bits = static_cast<std::uint32_t>(std::bit_width(points / kPointsASlot));
   return std::clamp(bits, 1u, kMaxIndexBits);
 }
 
@@ -41,8 +43,8 @@ std::size_t index_offset(std::size_t points) {
   return kPointsOffset + align_up(points * sizeof(RingPoint));
 }
 
-// Calls `take(points)` with all points of one member, a batch at a time: what is done with the
-// points of a batch waits for memory, for several of them at once.
+// Calls `take(hashes)` with those of all points of one member, a batch at a time: what is done with
+// a batch waits for memory, for several of them at once.
 template <class Take>
 void for_each_batch(const RingMember& member, std::uint32_t virtual_nodes, Take&& take) {
   const std::uint64_t replicas = std::uint64_t{member.weight} * virtual_nodes;
@@ -50,15 +52,15 @@ void for_each_batch(const RingMember& member, std::uint32_t virtual_nodes, Take&
   text += '#';
   const std::size_t prefix = text.size();
   text.resize(prefix + kReplicaDigits);
-  std::array<RingPoint, 128> batch;
+  std::array<std::uint64_t, 128> hashes;
   std::size_t size = 0;
   for (std::uint64_t replica = 0; replica < replicas; ++replica) {
     char* const digits = text.data() + prefix;
     const char* const end = std::to_chars(digits, digits + kReplicaDigits, replica).ptr;
     const std::string_view label(text.data(), static_cast<std::size_t>(end - text.data()));
-    batch[size++] = {hash_key(label), member.upstream, 0};
-    if (size < batch.size() && replica + 1 < replicas) continue;
-    take(std::span<const RingPoint>(batch.data(), size));
+    hashes[size++] = hash_key(label);
+    if (size < hashes.size() && replica + 1 < replicas) continue;
+    take(std::span<const std::uint64_t>(hashes.data(), size));
     size = 0;
   }
 }
@@ -76,7 +78,7 @@ void sort_nearly_sorted(std::span<RingPoint> points) {
   for (std::size_t i = 1; i < points.size(); ++i) {
     const RingPoint point = points[i];
     std::size_t at = i;
-    for (; at > 0 && points[at - 1].hash > point.hash; --at) points[at] = points[at - 1];
+    for (; at > 0 && points[at - 1].place() > point.place(); --at) points[at] = points[at - 1];
     points[at] = point;
   }
 }
@@ -87,18 +89,14 @@ void fill_index(std::span<const RingPoint> points, std::uint32_t bits, std::uint
   const std::uint32_t shift = 64 - bits;
   std::uint32_t position = 0;
   for (std::size_t slot = 0; slot < index_entries(bits); ++slot) {
-    while (position < points.size() && (points[position].hash >> shift) < slot) ++position;
+    while (position < points.size() && (points[position].hash() >> shift) < slot) ++position;
     index[slot] = position;
   }
 }
 
-// A number that does not fit a walk's memory of whom it asked is a bug of whoever numbered.
 std::uint32_t count_members(std::span<const RingPoint> points) {
   std::bitset<kMaxUpstreams> seen;
-  for (const RingPoint& point : points) {
-    if (point.upstream >= kMaxUpstreams) std::abort();
-    seen.set(point.upstream);
-  }
+  for (const RingPoint& point : points) seen.set(point.upstream());
   return static_cast<std::uint32_t>(seen.count());
 }
 
@@ -127,7 +125,10 @@ void HashRing::build(std::span<const RingMember> members, std::uint32_t virtual_
                      std::byte* memory) {
   const std::vector<RingMember> by_name = ordered_by_name(members);
   std::uint64_t total = 0;
-  for (const RingMember& member : by_name) total += std::uint64_t{member.weight} * virtual_nodes;
+  for (const RingMember& member : by_name) {
+    if (member.upstream >= kMaxUpstreams) std::abort();  // a bug of whoever numbered
+    total += std::uint64_t{member.weight} * virtual_nodes;
+  }
 
   const std::uint32_t bits = index_bits_for(total);
   const std::uint32_t shift = 64 - bits;
@@ -139,14 +140,16 @@ void HashRing::build(std::span<const RingMember> members, std::uint32_t virtual_
   // memory that is touched for the first time.
   std::fill_n(index, entries, 0);
   for (const RingMember& member : by_name) {
-    for_each_batch(member, virtual_nodes, [&](std::span<const RingPoint> batch) {
-      for (const RingPoint& point : batch) ++index[(point.hash >> shift) + 1];
+    for_each_batch(member, virtual_nodes, [&](std::span<const std::uint64_t> hashes) {
+      for (const std::uint64_t hash : hashes) ++index[(hash >> shift) + 1];
     });
   }
   for (std::size_t slot = 1; slot < entries; ++slot) index[slot] += index[slot - 1];
   for (const RingMember& member : by_name) {
-    for_each_batch(member, virtual_nodes, [&](std::span<const RingPoint> batch) {
-      for (const RingPoint& point : batch) points[index[point.hash >> shift]++] = point;
+    for_each_batch(member, virtual_nodes, [&](std::span<const std::uint64_t> hashes) {
+      for (const std::uint64_t hash : hashes) {
+        points[index[hash >> shift]++] = RingPoint(hash, member.upstream);
+      }
     });
   }
   // Every entry has moved on to the beginning of the next slot.
@@ -179,12 +182,12 @@ std::vector<double> HashRing::shares(std::uint32_t upstream_count) const {
   // A point owns what lies between its predecessor and itself; the first one's predecessor is the
   // last. Summed as whole numbers, so that the shares add up; a sole owner's arcs wrap round to 0.
   std::vector<std::uint64_t> arcs(upstream_count, 0);
-  std::uint64_t previous = points_[count_ - 1].hash;
+  std::uint64_t previous = points_[count_ - 1].hash();
   for (std::uint32_t position = 0; position < count_; ++position) {
-    arcs[points_[position].upstream] += points_[position].hash - previous;
-    previous = points_[position].hash;
+    arcs[points_[position].upstream()] += points_[position].hash() - previous;
+    previous = points_[position].hash();
   }
-  const std::uint32_t first_owner = points_[0].upstream;
+  const std::uint32_t first_owner = points_[0].upstream();
   for (std::uint32_t i = 0; i < upstream_count; ++i) {
     shares[i] = static_cast<double>(arcs[i]) * 0x1p-64;
   }

@@ -17,13 +17,32 @@
 
 namespace ringmaster {
 
-// A virtual node. `upstream` indexes the segment's upstream table.
-struct RingPoint {
-  std::uint64_t hash;
-  std::uint32_t upstream;
-  std::uint32_t reserved;
+// A virtual node in one word: a ring of a thousand backends is laid out before the first request is
+// served, and costs by the page. `upstream` indexes the segment's upstream table; what is left of
+// the word is the place on the ring, the top bits of a hash.
+class RingPoint {
+ public:
+  static constexpr unsigned kUpstreamBits = 10;
+  static_assert(kMaxUpstreams <= 1u << kUpstreamBits);
+
+  constexpr RingPoint(std::uint64_t hash, std::uint32_t upstream) noexcept
+      : word_(place_of(hash) << kUpstreamBits | upstream) {}
+
+  // Where a hash lies on the ring: two that differ only below this are one.
+  static constexpr std::uint64_t place_of(std::uint64_t hash) noexcept {
+    return hash >> kUpstreamBits;
+  }
+  constexpr std::uint64_t place() const noexcept { return word_ >> kUpstreamBits; }
+  // The least hash that lies at place().
+  constexpr std::uint64_t hash() const noexcept { return place() << kUpstreamBits; }
+  constexpr std::uint32_t upstream() const noexcept {
+    return static_cast<std::uint32_t>(word_ & ((1u << kUpstreamBits) - 1));
+  }
+
+ private:
+  std::uint64_t word_;
 };
-static_assert(std::is_trivially_copyable_v<RingPoint> && sizeof(RingPoint) == 16);
+static_assert(std::is_trivially_copyable_v<RingPoint> && sizeof(RingPoint) == 8);
 
 struct RingMember {
   std::string_view name;
@@ -49,7 +68,8 @@ class HashRing {
   // Bytes that a ring of at most `points` points takes up; 64-byte aligned memory is expected.
   static std::size_t bytes_for(std::size_t points) noexcept;
   // The ring as a pure function of its members, built in `memory`, which holds bytes_for() their
-  // points: point r of a member lies at XXH3-64 of "name#r", r in [0, weight x virtual_nodes).
+  // points: point r of a member lies at the top 54 bits of XXH3-64 of "name#r", r in
+  // [0, weight x virtual_nodes).
   // Names are distinct; the members' order does not matter.
   static void build(std::span<const RingMember> members, std::uint32_t virtual_nodes,
                     std::byte* memory);
@@ -93,10 +113,11 @@ class HashRing {
 };
 
 inline std::uint32_t HashRing::locate(std::uint64_t hash) const noexcept {
-  // One point lies in a slot on average, so this loop runs about once. Where the slot holds none at
-  // or after `hash`, it stops at the next slot's first point, which is the right one.
+  // A slot's points share a cache line, more or less. Where the slot holds none at or after `hash`,
+  // this stops at the next slot's first point, which is the right one.
+  const std::uint64_t place = RingPoint::place_of(hash);
   std::uint32_t position = index_[hash >> shift_];
-  while (position < count_ && points_[position].hash < hash) ++position;
+  while (position < count_ && points_[position].place() < place) ++position;
   return position < count_ ? position : 0;
 }
 
@@ -104,7 +125,7 @@ template <class Accept>
 std::uint32_t HashRing::walk(std::uint64_t hash, Accept&& accept) const {
   if (is_empty()) return kNone;
   const std::uint32_t position = locate(hash);
-  const std::uint32_t owner = points_[position].upstream;
+  const std::uint32_t owner = points_[position].upstream();
   return accept(owner) ? owner : walk_on(position, accept);
 }
 
@@ -118,11 +139,11 @@ std::uint32_t HashRing::walk_on(std::uint32_t refused_at, Accept& accept) const 
     word |= bit;
     return is_new;
   };
-  mark(points_[refused_at].upstream);
+  mark(points_[refused_at].upstream());
   std::uint32_t left = members_ - 1;
   for (std::uint32_t position = refused_at; left > 0;) {
     position = position + 1 < count_ ? position + 1 : 0;
-    const std::uint32_t upstream = points_[position].upstream;
+    const std::uint32_t upstream = points_[position].upstream();
     if (!mark(upstream)) continue;
     if (accept(upstream)) return upstream;
     --left;

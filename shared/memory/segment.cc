@@ -22,7 +22,7 @@ namespace bip = boost::interprocess;
 
 constexpr std::uint64_t kMagic = 0x524d'5345'474d'4e54;  // "RMSEGMNT"
 // Raised when the meaning of some bytes changes and their size does not.
-constexpr std::uint64_t kLayoutVersion = 3;
+constexpr std::uint64_t kLayoutVersion = 4;
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
   return (bytes + to - 1) / to * to;
@@ -159,7 +159,7 @@ UpstreamState& Segment::upstream(std::uint32_t index) const noexcept {
 }
 
 std::uint32_t Segment::upstream_count() const noexcept {
-  // acquire: pairs with the release in claim_upstream(); a counted entry is named.
+  // acquire: pairs with the release in add_upstream(); a counted entry is named.
   return generations().upstream_count.load(std::memory_order_acquire);
 }
 
@@ -168,6 +168,11 @@ Result<std::uint32_t> Segment::claim_upstream(std::string_view name) const {
   for (std::uint32_t i = 0; i < count; ++i) {
     if (upstream(i).name() == name) return i;
   }
+  return add_upstream(name);
+}
+
+Result<std::uint32_t> Segment::add_upstream(std::string_view name) const {
+  const std::uint32_t count = upstream_count();
   if (count == kMaxUpstreams) return recycle_upstream(name);
   upstream(count).claim(name);
   generations().upstream_count.store(count + 1, std::memory_order_release);
@@ -281,6 +286,10 @@ std::byte* Segment::ring_memory(std::uint32_t generation, bool backup) const noe
 
 HashRing Segment::ring(std::uint32_t generation, bool backup) const noexcept {
   return HashRing(ring_memory(generation, backup));
+}
+
+void Segment::populate(std::byte* begin, std::size_t bytes) const noexcept {
+  ::madvise(begin, bytes, MADV_POPULATE_WRITE);  // older kernels refuse: they are made as touched
 }
 
 TokenBucketTable Segment::buckets(std::uint32_t entries) const noexcept {

@@ -80,10 +80,12 @@ class Segment {
   // Worker slots handed out so far, and one more.
   std::uint32_t slots_used() const noexcept;
   void use_slot(std::uint32_t index) const noexcept;  // master only
-  // Index of the backend of that name, claiming a fresh entry for a new name: one never used, else
-  // the one that has been out of every config for longest and has nothing in flight. Master only.
-  // Fails only when kMaxUpstreams names are in use.
+  // Index of the backend of that name, which is added if it is new. Master only.
   Result<std::uint32_t> claim_upstream(std::string_view name) const;
+  // Claims an entry for a name that none has: one never used, else the one that has been out of
+  // every config for longest and has nothing in flight. Master only. Fails only when kMaxUpstreams
+  // names are in use.
+  Result<std::uint32_t> add_upstream(std::string_view name) const;
   ConfigArchive& config_archive() const noexcept;
   SuspicionBoard& suspicions() const noexcept;
   MasterSlab& master() const noexcept;
@@ -102,6 +104,9 @@ class Segment {
   RoutingTable& routing(std::uint32_t generation) const noexcept;
   std::byte* ring_memory(std::uint32_t generation, bool backup) const noexcept;
   HashRing ring(std::uint32_t generation, bool backup) const noexcept;
+  // Has the pages of [begin, begin + bytes) made at once: a fault for each costs several times as
+  // much. Only ever makes what follows faster. `begin` lies on a page, as each part does.
+  void populate(std::byte* begin, std::size_t bytes) const noexcept;
 
   TokenBucketTable buckets(std::uint32_t entries) const noexcept;
 

@@ -18,6 +18,7 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint32_t kDefaultVirtualNodes = 1000;
+constexpr std::uint64_t kWidth = 1u << RingPoint::kUpstreamBits;  // hashes that lie at one place
 
 // Backends and a ring over them, in memory of its own; the index of a name is its upstream.
 class Ring {
@@ -217,10 +218,10 @@ TEST(HashRing, PlacesFixedNamesAndKeysWhereItAlwaysDid) {
 
   const Ring ring({"s1", "s2", "s3"}, kDefaultVirtualNodes);
   ASSERT_EQ(ring->point_count(), 3'000u);
-  EXPECT_EQ(ring->point(0).hash, 0x003707b34adcd5bdu);
-  EXPECT_EQ(ring->point(0).upstream, 2u);
-  EXPECT_EQ(ring->point(2'999).hash, 0xfff323f61eeac21fu);
-  EXPECT_EQ(ring->point(2'999).upstream, 1u);
+  EXPECT_EQ(ring->point(0).place(), RingPoint::place_of(0x003707b34adcd5bdu));
+  EXPECT_EQ(ring->point(0).upstream(), 2u);
+  EXPECT_EQ(ring->point(2'999).place(), RingPoint::place_of(0xfff323f61eeac21fu));
+  EXPECT_EQ(ring->point(2'999).upstream(), 1u);
   std::string owners;
   for (int i = 0; i < 40; ++i) owners += ring.owner_of("/items/" + std::to_string(i))[1];
   EXPECT_EQ(owners, "2122231132111222111222112311112113221233");
@@ -294,8 +295,8 @@ TEST(HashRing, SortsItsPointsAsAComparisonSortWould) {
   std::sort(expected.begin(), expected.end());
   ASSERT_EQ(ring->point_count(), expected.size());
   for (std::uint32_t i = 0; i < ring->point_count(); ++i) {
-    ASSERT_EQ(ring->point(i).hash, expected[i].first);
-    ASSERT_EQ(names[ring->point(i).upstream], expected[i].second);
+    ASSERT_EQ(ring->point(i).place(), RingPoint::place_of(expected[i].first));
+    ASSERT_EQ(names[ring->point(i).upstream()], expected[i].second);
   }
 }
 
@@ -305,13 +306,13 @@ TEST(HashRing, LocatesTheFirstPointAtOrAfterAKey) {
     const Ring ring({"a"}, count);
     const auto expected = [&](std::uint64_t hash) {
       for (std::uint32_t i = 0; i < count; ++i) {
-        if (ring->point(i).hash >= hash) return i;
+        if (ring->point(i).place() >= RingPoint::place_of(hash)) return i;
       }
       return 0u;
     };
     for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint64_t hash = ring->point(i).hash;
-      for (const std::uint64_t key : {hash - 1, hash, hash + 1}) {
+      const std::uint64_t hash = ring->point(i).hash();
+      for (const std::uint64_t key : {hash - 1, hash, hash + 1, hash + kWidth - 1, hash + kWidth}) {
         ASSERT_EQ(ring->locate(key), expected(key)) << count << " points";
       }
     }
@@ -322,11 +323,11 @@ TEST(HashRing, LocatesTheFirstPointAtOrAfterAKey) {
 
 TEST(HashRing, LocatesAmongPointsThatAllLieTogether) {
   std::vector<RingPoint> points;
-  for (std::uint32_t i = 0; i < 100; ++i) points.push_back({(7ull << 60) + i / 2, i % 3, 0});
+  for (std::uint32_t i = 0; i < 100; ++i) points.push_back({(7ull << 60) + i / 2 * kWidth, i % 3});
   const Ring ring(points);
   EXPECT_EQ(ring->locate(0), 0u);
-  EXPECT_EQ(ring->locate((7ull << 60) + 10), 20u);  // the first of equals
-  EXPECT_EQ(ring->locate((7ull << 60) + 50), 0u);   // past the last: round the end
+  EXPECT_EQ(ring->locate((7ull << 60) + 10 * kWidth), 20u);  // the first of equals
+  EXPECT_EQ(ring->locate((7ull << 60) + 50 * kWidth), 0u);   // past the last: round the end
   EXPECT_EQ(ring->locate(~0ull), 0u);
 }
 
@@ -337,7 +338,7 @@ TEST(HashRing, WalksEachUpstreamOnceInTheRingsOrder) {
     std::vector<std::uint32_t> expected;
     for (std::uint32_t step = 0; step < ring->point_count(); ++step) {
       const std::uint32_t position = (ring->locate(hash) + step) % ring->point_count();
-      const std::uint32_t upstream = ring->point(position).upstream;
+      const std::uint32_t upstream = ring->point(position).upstream();
       if (std::find(expected.begin(), expected.end(), upstream) == expected.end()) {
         expected.push_back(upstream);
       }
