@@ -30,6 +30,21 @@ struct Example {
   std::string host;
   std::string port;
 };
+
+// Colons without brackets: what is behind the last one may be a port, or the end of the address.
+Error bare_ipv6_error(std::string_view text, const std::string& port) {
+  const auto [host, end] = split_address(text);
+  const bool ends_in_port = IpAddress::parse(host) && end && whole<std::uint16_t>(*end);
+  if (IpAddress::parse(text) && !ends_in_port) {
+    const std::string right = "[" + std::string(text) + "]:" + port;
+    return Error{quoted(text) + " has no port, write for example " + quoted(right)};
+  }
+  const std::string right =
+      ends_in_port ? "[" + std::string(host) + "]:" + std::string(*end) : "[::1]:" + port;
+  return Error{quoted(text) + " has an IPv6 address without brackets, write for example " +
+               quoted(right)};
+}
+
 std::optional<Error> shape_error(std::string_view text, const Example& example) {
   const std::string shown = quoted(text);
   const std::string full = example.host + ":" + example.port;
@@ -39,10 +54,7 @@ std::optional<Error> shape_error(std::string_view text, const Example& example) 
   if (text.find("://") != text.npos) {
     return Error{shown + " is a URL, write only the address and port, for example " + quoted(full)};
   }
-  if (IpAddress::parse(text) && is_bare_ipv6(text)) {
-    const std::string bracketed = "[" + std::string(text) + "]:" + example.port;
-    return Error{shown + " has no port, write for example " + quoted(bracketed)};
-  }
+  if (is_bare_ipv6(split_address(text).host)) return bare_ipv6_error(text, example.port);
   const auto [host, port] = split_address(text);
   if (!port) {
     const std::string right =
@@ -52,11 +64,6 @@ std::optional<Error> shape_error(std::string_view text, const Example& example) 
   if (host.empty() || host == "*") {
     const std::string right = example.host + ":" + std::string(*port);
     return Error{shown + " has no address, write for example " + quoted(right)};
-  }
-  if (is_bare_ipv6(host)) {
-    const std::string right = "[::1]:" + example.port;
-    return Error{shown + " has an IPv6 address without brackets, write for example " +
-                 quoted(right)};
   }
   return std::nullopt;
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +52,17 @@ void read_workers(TableReader& table, std::uint32_t& workers) {
   }
 }
 
+// The one of `taken` beside which nobody can listen on `wanted`. Port 0 is another one each time;
+// an empty address is one that was wrong.
+std::optional<SocketAddress> in_the_way(std::span<const SocketAddress> taken,
+                                        const SocketAddress& wanted) {
+  if (wanted.port() == 0) return std::nullopt;
+  const auto found = std::find_if(taken.begin(), taken.end(), [&](const SocketAddress& other) {
+    return other.covers(wanted) || wanted.covers(other);
+  });
+  return found == taken.end() ? std::nullopt : std::optional(*found);
+}
+
 void read_listen(TableReader& table, std::vector<SocketAddress>& listen) {
   constexpr std::string_view kExpected = "a string such as \"0.0.0.0:3000\", or a list of them";
   listen = {*SocketAddress::parse("0.0.0.0:3000")};
@@ -60,12 +73,14 @@ void read_listen(TableReader& table, std::vector<SocketAddress>& listen) {
   table.read_texts("listen", kExpected, parse_listen_address, listen);
   if (listen.empty()) table.problem("listen", "is empty, write for example \"0.0.0.0:3000\"");
   for (auto at = listen.begin(); at != listen.end(); ++at) {
-    // Port 0 is another one each time; an empty address is one that was wrong.
-    const bool is_new = std::find(listen.begin(), at, *at) == at;
-    if (is_new || at->port() == 0) continue;
+    const auto other = in_the_way({listen.begin(), at}, *at);
+    if (!other) continue;
+    const std::string how = *other == *at
+                                ? "is in the list twice"
+                                : fmt::format("cannot be had beside \"{}\"", other->to_string());
     const auto index = static_cast<std::size_t>(at - listen.begin());
     table.problem("listen", table.position_of("listen", index),
-                  fmt::format("\"{}\" is in the list twice, remove one", at->to_string()));
+                  fmt::format("\"{}\" {}, remove one", at->to_string(), how));
   }
 }
 
@@ -254,16 +269,18 @@ void check_ring_size(ConfigReader& document, TableReader& first_backend, const C
 }
 
 void check_admin_address(ConfigReader& document, const Config& config) {
-  const std::vector<SocketAddress>& taken = config.server.listen;
   const SocketAddress& wanted = config.admin.listen;
-  if (wanted.port() == 0) return;  // the kernel's choice is a free one
-  if (std::find(taken.begin(), taken.end(), wanted) == taken.end()) return;
-
+  const auto other = in_the_way(config.server.listen, wanted);
+  if (!other) return;
   const auto written = document.position_of("admin", "listen");
   const bool is_default = written.line == 0;
+  const std::string how =
+      *other == wanted
+          ? "is an address of server.listen too"
+          : fmt::format("cannot be had beside \"{}\" of server.listen", other->to_string());
   document.problem(is_default ? document.position_of("server", "listen") : written, "admin.listen",
-                   fmt::format("\"{}\"{} is an address of server.listen too, must be another",
-                               wanted.to_string(), is_default ? " (the default)" : ""));
+                   fmt::format("\"{}\"{} {}, must be another", wanted.to_string(),
+                               is_default ? " (the default)" : "", how));
 }
 
 }  // namespace

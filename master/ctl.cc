@@ -159,7 +159,15 @@ int show_why(const CtlOptions& options) {
 CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
   CLI::App* ctl = app.add_subcommand("ctl", "Ask the running master, or tell it what to do");
   ctl->fallthrough();
-  ctl->require_subcommand(1);
+  ctl->require_subcommand(0, 1);
+  ctl->footer(
+      "Exit status: 0 done, 1 refused or not possible; what it says then is on stderr.\n"
+      "\n"
+      "Examples:\n"
+      "  ringmaster ctl status\n"
+      "  ringmaster ctl drain s1            # no new requests; `ready s1` puts it back\n"
+      "  ringmaster ctl why ID              # the X-Request-Id of an answer, or of the access "
+      "log\n");
   ctl->add_option("--socket", options.socket,
                   "Control socket; default: the service's, else admin.socket of the config");
   ctl->add_flag("--json", options.json, "Print JSON instead of a table or a text");
@@ -190,6 +198,12 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
 }
 
 int run_ctl(const CtlOptions& options) {
+  if (options.command.empty()) {
+    fmt::print(stderr,
+               "ringmaster ctl: what is it to do? status, reload, drain NAME, ready NAME, why "
+               "REQUEST-ID or recorder\nRun with --help for more information.\n");
+    return kRefused;
+  }
   if (options.command == "status") {
     return show(ask(options, "GET", "/status"), options.json, render_status_table);
   }

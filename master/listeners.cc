@@ -48,6 +48,17 @@ Error cannot_listen(const SocketAddress& address) {
   return {message};
 }
 
+// The kernel gives the port to one of them only, and it may not be closed before all has gone well.
+Error is_served_otherwise(const SocketAddress& wanted, const Listener& own) {
+  const std::string what =
+      "cannot listen on " + wanted.to_string() + " beside " + own.address.to_string();
+  if (own.is_systemds) {
+    return {what + ", which systemd listens on (ringmaster.socket): name one address in both"};
+  }
+  return {what +
+          ", which has this port until the new configuration serves: restart for this change"};
+}
+
 }  // namespace
 
 Result<Listener> open_listener(const SocketAddress& address) {
@@ -95,6 +106,10 @@ Result<std::vector<Listener>> match_listeners(const std::vector<SocketAddress>& 
     });
     found[i] = static_cast<std::size_t>(fitting - handed.begin());
     if (fitting != handed.end()) continue;
+    const auto own = std::find_if(handed.begin(), handed.end(), [&](const Listener& listener) {
+      return listener.address.covers(wanted[i]) || wanted[i].covers(listener.address);
+    });
+    if (own != handed.end()) return is_served_otherwise(wanted[i], *own);
     auto listener = open_listener(wanted[i]);
     if (!listener) return Error{listener.error()};
     opened.push_back(*std::move(listener));

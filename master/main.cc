@@ -57,11 +57,18 @@ void describe(CLI::App& app, Options& options) {
 }
 
 // As many connections as the administrator allows, not as the shell happens to.
-void raise_file_limit() {
+void raise_file_limit(const ServerConfig& server) {
   rlimit files;
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
+  const rlim_t needed =
+      2 * rlim_t{server.max_connections};  // one for the client, one for a backend
+  if (needed <= files.rlim_max) return;
+  log::warning(
+      "server.max_connections = {} may need {} open files a worker, and the limit is {}: raise it "
+      "(LimitNOFILE, ulimit -n), or lower max_connections",
+      server.max_connections, needed, files.rlim_max);
 }
 
 // Until the master listens to them, signals wait: one that comes early stops or reloads as any
@@ -118,7 +125,7 @@ int serve(const Options& options, const Launch& launch) {
   const auto start = choose_config(launch, inherited);
   if (!start) return kExitUsage;
   log::start("master", start->config.log.level);
-  raise_file_limit();
+  raise_file_limit(start->config.server);
   if (options.demo) {
     if (auto started = start_demo_backends(start->config.backends); !started) {
       log::error("{}", started.error());

@@ -5,8 +5,10 @@
 
 #include <csignal>
 
+#include "master/config_values.h"
 #include "master/routing_publisher.h"
 #include "master/service_store.h"
+#include "master/wording.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -227,16 +229,16 @@ void Master::become_ready() {
     log::error("{}", reload_failure_);
     log::error("going on with the last config that was good");
   }
-  log::info("ready: {} of {} backends up, {} workers", health_.up_count(), config_.backends.size(),
-            supervisor_.serving());
+  log::info("ready: {} of {} backends up, {}", health_.up_count(), config_.backends.size(),
+            counted(supervisor_.serving(), "worker"));
   report_status();
   notifier_.ready();
   notifier_.watchdog();
 }
 
 void Master::begin_stop() {
-  log::info("stopping: answering what is in flight, for at most {} ms",
-            config_.server.drain_timeout.count());
+  log::info("stopping: answering what is in flight, for at most {}",
+            to_text(config_.server.drain_timeout));
   notifier_.stopping();
   reloader_.give_up();
   phase_ = Phase::kPreDrain;
@@ -281,9 +283,9 @@ void Master::begin_drain() {
 
 void Master::report_status() {
   if (phase_ == Phase::kStarting) return notifier_.status("starting");
-  notifier_.status(fmt::format("{}: {} of {} backends up, {} workers",
+  notifier_.status(fmt::format("{}: {} of {} backends up, {}",
                                is_stopping() ? "draining" : "serving", health_.up_count(),
-                               config_.backends.size(), supervisor_.alive()));
+                               config_.backends.size(), counted(supervisor_.alive(), "worker")));
 }
 
 int Master::exit_code() const noexcept {
@@ -294,7 +296,7 @@ int Master::exit_code() const noexcept {
     log::info("stopped: every request was answered");
     return kExitOk;
   }
-  log::warning("stopped: {} requests were cut", cut);
+  log::warning("stopped: {} cut", counted(cut, "request"));
   return kExitCut;
 }
 

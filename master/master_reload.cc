@@ -13,6 +13,7 @@
 
 #include "master/handoff.h"
 #include "master/master.h"
+#include "master/wording.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -102,8 +103,8 @@ void Master::complete_reload() {
     return;
   }
   const std::string done =
-      fmt::format("generation {} serves: {} of {} backends up, {} workers", generation_,
-                  health_.up_count(), config_.backends.size(), supervisor_.serving());
+      fmt::format("generation {} serves: {} of {} backends up, {}", generation_, health_.up_count(),
+                  config_.backends.size(), counted(supervisor_.serving(), "worker"));
   log::info("reloaded: {}", done);
   reloader_.succeed(done);
 }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "master/wording.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -223,9 +224,9 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
       young < 2 ? 0 : std::min(kFirstBackOffMs << std::min(young - 2, 16u), kLongestBackOffMs);
   not_before_ms_[index] = now + wait;
   if (!death_lines_.admits(now)) return;
-  log::error("worker {} (pid {}) {}{}, {} requests in flight on it are lost{}{}", index,
-             worker.pid(), describe_end(status),
-             worker.was_killed_as_hung() ? " because it hung" : "", held,
+  log::error("worker {} (pid {}) {}{}, {} in flight on it lost{}{}", index, worker.pid(),
+             describe_end(status), worker.was_killed_as_hung() ? " because it hung" : "",
+             counted(held, "request"),
              !is_replaced ? ""
              : wait == 0  ? "; replacing it now"
                           : fmt::format("; replacing it in {} ms", wait),

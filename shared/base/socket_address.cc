@@ -126,6 +126,12 @@ std::string SocketAddress::to_string() const {
   return shown + ":" + std::to_string(port());
 }
 
+bool SocketAddress::covers(const SocketAddress& other) const noexcept {
+  if (family() != other.family() || port() != other.port()) return false;
+  const IpAddress any = family() == AF_INET ? *IpAddress::parse("0.0.0.0") : IpAddress{};
+  return ip() == other.ip() || ip() == any;
+}
+
 std::optional<IpPrefix> IpPrefix::parse(std::string_view text) noexcept {
   const auto slash = text.rfind('/');
   const auto address = IpAddress::parse(text.substr(0, slash));

@@ -48,6 +48,9 @@ class SocketAddress {
   }
   // "127.0.0.1:80" or "[::1]:80".
   std::string to_string() const;
+  // Who listens here is in the way of who would listen there: the same, or every address of its
+  // family at that port.
+  bool covers(const SocketAddress& other) const noexcept;
   friend bool operator==(const SocketAddress& a, const SocketAddress& b) noexcept {
     return a.family() == b.family() && a.port() == b.port() && a.ip() == b.ip();
   }

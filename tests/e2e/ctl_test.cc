@@ -65,6 +65,16 @@ TEST(Ctl, SaysWhichBackendsThereAre) {
   EXPECT_NE(drain.log.find("there are: s1"), std::string::npos) << drain.log;
 }
 
+TEST(Ctl, SaysWhatItCanBeToldToDo) {
+  const Finished nothing = run({ringmaster_binary(), "ctl"});
+  EXPECT_EQ(nothing.exit, kRefused);
+  EXPECT_NE(nothing.log.find("status, reload, drain NAME"), std::string::npos) << nothing.log;
+  const Finished unknown = run({ringmaster_binary(), "ctl", "restart"});
+  EXPECT_EQ(unknown.exit, kRefused);
+  EXPECT_NE(unknown.log.find("not expected: restart"), std::string::npos) << unknown.log;
+  EXPECT_EQ(run({ringmaster_binary(), "ctl", "status", "reload"}).exit, kRefused);
+}
+
 TEST(Ctl, SaysWhenNobodyAnswers) {
   const Finished reload =
       run({ringmaster_binary(), "ctl", "reload", "--socket", "/nonexistent/control.sock"});

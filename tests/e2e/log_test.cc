@@ -72,6 +72,12 @@ TEST(Log, ABackendThatFlapsFillsNoLog) {
   EXPECT_LE(count(ringmaster.process().log(), " s1 "), 12u);
 }
 
+TEST(Log, WarnsOfMoreConnectionsThanFilesMayBeOpen) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\nmax_connections = 2147483647\n" + backend.toml());
+  EXPECT_EQ(count(ringmaster.process().log(), "may need 4294967294 open files"), 1u);
+}
+
 TEST(Log, AWorkerThatIsFullSaysSoOnce) {
   Backend backend("s1");
   Ringmaster ringmaster("[server]\nworkers = 1\nmax_connections = 2\n" + backend.toml());

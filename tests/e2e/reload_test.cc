@@ -116,6 +116,20 @@ TEST(Reload, APortThatIsTakenIsToldAndNothingHasChanged) {
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
 }
 
+TEST(Reload, SaysThatAListenerOfOurOwnIsInTheWay) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  const std::string own = ringmaster.endpoint().to_string();
+  const std::string every = "0.0.0.0" + own.substr(own.rfind(':'));
+  ringmaster.write_config("[server]\nlisten = \"" + every + "\"\n" + backend.toml());
+  const Finished reload = ringmaster.ctl({"reload"});
+
+  EXPECT_EQ(reload.exit, kRefused);
+  EXPECT_NE(reload.log.find("cannot listen on " + every + " beside " + own), std::string::npos)
+      << reload.log;
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+}
+
 TEST(Reload, CostsNoClientARequest) {
   Backend backend("s1");
   Backend other("s2");

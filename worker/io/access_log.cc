@@ -65,15 +65,18 @@ void AccessLog::write(std::string_view lines) noexcept {
 void AccessLog::on_beat() {
   const std::uint64_t lost = lost_lines_.exchange(0, std::memory_order_relaxed);
   if (lost != 0) dropped_.add(lost);
+  untold_lines_ += lost;
   const int error = error_.load(std::memory_order_relaxed);
   const std::uint64_t now = monotonic_ms();
-  if (error == told_error_ && (error == 0 || now - told_at_ms_ < kTellAgainMs)) return;
+  const bool has_grown_old = untold_lines_ != 0 && now - told_at_ms_ >= kTellAgainMs;
+  if (error == told_error_ && (error == 0 || !has_grown_old)) return;
   told_error_ = error;
   told_at_ms_ = now;
+  untold_lines_ = 0;
   if (error == 0) return log::info("access log {}: written again", destination_);
   log::warning(
       "access log {}: {}; requests are served all the same, their lines dropped and counted "
-      "(ringmaster_access_log_dropped_total); it is tried again all the time",
+      "(ringmaster_access_log_dropped_total); it is tried again with every line",
       destination_, std::strerror(error));
 }
 
@@ -96,6 +99,8 @@ void AccessLog::finish() {
 }
 
 void AccessLog::run() noexcept {
+  // Before there is anything to write: whoever set it up wrongly learns of it now.
+  if (!open()) error_.store(errno, std::memory_order_relaxed);
   for (;;) {
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);  // our own
     // acquire: pairs with the store in write(); all bytes below it are there.

@@ -58,6 +58,7 @@ class AccessLog {
   // On the loop alone.
   int told_error_ = 0;
   std::uint64_t told_at_ms_ = 0;
+  std::uint64_t untold_lines_ = 0;  // lost since
   // On the thread alone.
   UniqueFd file_;            // not open: stderr, or to be opened
   bool is_regular_ = false;  // else lines of several workers keep apart only in small writes

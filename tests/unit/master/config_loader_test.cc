@@ -372,6 +372,9 @@ TEST(ConfigLoader, RefusesWrongListenAddresses) {
        {"1:17: server.listen: \"0.0.0.0:65536\" has no valid port, must be from 0 to 65535"}},
       {"server.listen = \"::1\"",
        {"1:17: server.listen: \"::1\" has no port, write for example \"[::1]:3000\""}},
+      {"server.listen = \"::1:3001\"",
+       {"1:17: server.listen: \"::1:3001\" has an IPv6 address without brackets, write for example "
+        "\"[::1]:3001\""}},
       {"server.listen = \"[::1]\"",
        {"1:17: server.listen: \"[::1]\" has no port, write for example \"[::1]:3000\""}},
       {"server.listen = \"unix:/run/x.sock\"",
@@ -386,6 +389,13 @@ TEST(ConfigLoader, RefusesWrongListenAddresses) {
         "1:34: server.listen: 3 is a number, must be a string such as \"0.0.0.0:3000\", or a list "
         "of them",
         "1:37: server.listen: \"[::]:80\" is in the list twice, remove one"}},
+      {"server.listen = [\"0.0.0.0:80\", \"[::]:80\", \"0.0.0.0:81\", \"127.0.0.1:80\"]",
+       {"1:57: server.listen: \"127.0.0.1:80\" cannot be had beside \"0.0.0.0:80\", remove one"}},
+      {"server.listen = [\"[::1]:80\", \"[::]:80\"]",
+       {"1:30: server.listen: \"[::]:80\" cannot be had beside \"[::1]:80\", remove one"}},
+      {"server.listen = \"0.0.0.0:9180\"",
+       {"1:17: admin.listen: \"127.0.0.1:9180\" (the default) cannot be had beside "
+        "\"0.0.0.0:9180\" of server.listen, must be another"}},
       {"admin.listen = [\"127.0.0.1:9180\"]",
        {"1:16: admin.listen: is a list, must be one string such as \"127.0.0.1:9180\""}},
       {"server.listen = \"127.0.0.1:9180\"",
