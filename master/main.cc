@@ -13,6 +13,7 @@
 #include "master/config_loader.h"
 #include "master/ctl.h"
 #include "master/demo_backends.h"
+#include "master/demo_config.h"
 #include "master/master.h"
 #include "master/start_config.h"
 #include "master/version.h"
@@ -98,13 +99,17 @@ int check(const Launch& launch) {
   return kExitOk;
 }
 
-void say_what_to_try() {
+void say_what_to_try(const std::string& binary) {
   fmt::print(
       "Three backends, one balancer. Try, in another terminal:\n"
       "  curl -i localhost:3000/any/path      # the same path always reaches the same backend\n"
       "  curl -s localhost:9180/status        # who is up, who owns what\n"
       "  curl -s localhost:9180/metrics       # for Prometheus\n"
-      "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the same\n");
+      "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the same\n"
+      "  {} ctl --socket {} status\n"
+      "                                       # also: drain s1, ready s1, why REQUEST-ID, "
+      "recorder\n",
+      binary, demo_control_path());
   std::fflush(stdout);
 }
 
@@ -137,7 +142,7 @@ int serve(const Options& options, const Launch& launch) {
     log::error("{}", master.error());
     return kExitCannotStart;
   }
-  if (options.demo) say_what_to_try();
+  if (options.demo) say_what_to_try(launch.binary);
   Master::Outcome outcome = (*master)->run();
   // A worker never returns to the master's objects: they are the master's, in the other process.
   if (outcome.birth) ::_exit(run_worker(*std::move(outcome.birth)));

@@ -32,8 +32,7 @@ std::optional<StartConfig> choose_config(const Launch& launch, const Inheritance
   }
   const bool is_demo = launch.config_file.empty();
   const std::string file = is_demo ? "demo config" : launch.config_file;
-  auto text =
-      is_demo ? Result<std::string>(std::string(demo_config_text())) : read_config_file(file);
+  auto text = is_demo ? Result<std::string>(demo_config_text()) : read_config_file(file);
   LoadedConfig loaded = text ? load_config(*text) : LoadedConfig{{}, {{0, 0, text.error()}}};
   if (loaded.problems.empty()) return StartConfig{std::move(loaded.config), *std::move(text), {}};
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "master/text_table.h"
+#include "master/wording.h"
 
 namespace ringmaster {
 namespace {
@@ -44,13 +45,13 @@ std::string render_status_table(const std::string& json) {
     const Json status = Json::parse(json);
     const bool stopping = status.at("stopping").get<bool>();
     const bool ready = status.at("ready").get<bool>();
-    return fmt::format("ringmaster {}, generation {}, {}, up {:.0f} s, {} requests answered\n\n",
+    return fmt::format("ringmaster {}, generation {}, {}, up {:.0f} s, {} answered\n\n",
                        text_of(status.at("version")), status.at("generation").get<unsigned>(),
                        stopping ? "stopping"
                        : ready  ? "serving"
                                 : "starting",
                        status.at("uptime_seconds").get<double>(),
-                       status.at("requests_total").get<std::uint64_t>()) +
+                       counted(status.at("requests_total").get<std::uint64_t>(), "request")) +
            backends(status) + "\n" + workers(status);
   } catch (const Json::exception&) {
     return json;

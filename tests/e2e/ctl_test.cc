@@ -24,7 +24,7 @@ TEST(Ctl, ShowsTheStatusToPeopleAndMachines) {
   EXPECT_EQ(table.exit, kDone);
   EXPECT_NE(table.output.find("BACKEND"), std::string::npos);
   EXPECT_NE(table.output.find("s1 "), std::string::npos);
-  EXPECT_NE(table.output.find("1 requests answered"), std::string::npos) << table.output;
+  EXPECT_NE(table.output.find("1 request answered"), std::string::npos) << table.output;
 
   const Finished json = ringmaster.ctl({"status", "--json"});
   EXPECT_EQ(json.exit, kDone);
