@@ -98,9 +98,16 @@ void AccessLog::finish() {
   dropped_.add(lost_lines_.exchange(0, std::memory_order_relaxed));
 }
 
+// Before there is anything to write: whoever set it up wrongly learns of it now. But a pipe would
+// keep us, and a stop wait for us, until somebody reads.
+void AccessLog::open_early() noexcept {
+  struct stat status;
+  const bool is_pipe = ::stat(destination_.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
+  if (!is_pipe && !open()) error_.store(errno, std::memory_order_relaxed);
+}
+
 void AccessLog::run() noexcept {
-  // Before there is anything to write: whoever set it up wrongly learns of it now.
-  if (!open()) error_.store(errno, std::memory_order_relaxed);
+  open_early();
   for (;;) {
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);  // our own
     // acquire: pairs with the store in write(); all bytes below it are there.

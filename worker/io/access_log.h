@@ -43,6 +43,7 @@ class AccessLog {
 
   // On the thread.
   void run() noexcept;
+  void open_early() noexcept;
   bool open() noexcept;
   void write_out(std::uint64_t from, std::uint64_t to) noexcept;
   std::uint64_t end_of_batch(std::uint64_t from, std::uint64_t to) const noexcept;
