@@ -149,6 +149,7 @@ bool Acceptor::is_full() const noexcept {
 }
 
 void Acceptor::look_away(std::uint64_t for_ms) {
+  if (!pause_) return;  // closing: there is no other look
   for (auto& poll : polls_) uv_poll_stop(poll.get());
   if (hand_over_poll_) uv_poll_stop(hand_over_poll_.get());
   const auto look_again = [](uv_timer_t* timer) noexcept {

@@ -71,6 +71,24 @@ TEST(Stop, WithNothingToDoIsImmediateAndClean) {
   EXPECT_TRUE(idle.is_ended());
 }
 
+// Those who wait to be accepted are taken up before the listener closes, and are too many.
+TEST(Stop, AWorkerThatIsFullStopsInOrder) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\nmax_connections = 20\n" + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  ::kill(worker, SIGSTOP);
+  std::vector<Client> waiting;
+  for (int i = 0; i < 40; ++i) waiting.emplace_back(ringmaster.endpoint());
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(
+      wait_until([&] { return ringmaster.process().log().find("stopping") != std::string::npos; }));
+  ::kill(worker, SIGCONT);
+
+  EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
+  EXPECT_NE(ringmaster.process().log().find("worker 0 is done"), std::string::npos)
+      << ringmaster.process().log();
+}
+
 TEST(Stop, ASecondSignalCutsAtOnce) {
   Event never;
   Backend backend("s1", wait_for(never));
