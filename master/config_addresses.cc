@@ -35,14 +35,17 @@ struct Example {
 Error bare_ipv6_error(std::string_view text, const std::string& port) {
   const auto [host, end] = split_address(text);
   const bool ends_in_port = IpAddress::parse(host) && end && whole<std::uint16_t>(*end);
+  const std::string whole_address = "[" + std::string(text) + "]:" + port;
   if (IpAddress::parse(text) && !ends_in_port) {
-    const std::string right = "[" + std::string(text) + "]:" + port;
-    return Error{quoted(text) + " has no port, write for example " + quoted(right)};
+    return Error{quoted(text) + " has no port, write for example " + quoted(whole_address)};
   }
-  const std::string right =
-      ends_in_port ? "[" + std::string(host) + "]:" + std::string(*end) : "[::1]:" + port;
-  return Error{quoted(text) + " has an IPv6 address without brackets, write for example " +
-               quoted(right)};
+  const std::string with_port = "[" + std::string(host) + "]:" + std::string(end.value_or(port));
+  std::string message = quoted(text) + " has an IPv6 address without brackets, write for example " +
+                        quoted(ends_in_port ? with_port : "[::1]:" + port);
+  if (ends_in_port && IpAddress::parse(text)) {
+    message += ", or " + quoted(whole_address) + " if all of it is the address";
+  }
+  return {message};
 }
 
 std::optional<Error> shape_error(std::string_view text, const Example& example) {

@@ -27,16 +27,27 @@ int socket_option(int socket, int level, int name) {
   return value;
 }
 
-// Whether connections to `wanted` arrive at this listener. `ListenStream=80` of a .socket unit is
-// one socket for both families, which an operator writes "0.0.0.0:80" or "[::]:80" in the config.
+// `ListenStream=80` of a .socket unit is one socket for both families, which an operator writes
+// "0.0.0.0:80" or "[::]:80" in the config, or both.
+bool is_dual(const Listener& listener) {
+  return listener.address.family() == AF_INET6 && listener.address.ip() == IpAddress{} &&
+         socket_option(listener.socket.get(), IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+}
+
+// Whether connections to `wanted` arrive at this listener.
 bool serves(const Listener& listener, const SocketAddress& wanted) {
-  if (!listener.configured.is_empty()) return listener.configured == wanted;
+  const bool is_ours = !listener.is_systemds && !listener.configured.is_empty();
+  if (is_ours) return listener.configured == wanted;
   if (listener.address == wanted) return true;
-  const bool is_dual = listener.address.family() == AF_INET6 &&
-                       listener.address.ip() == IpAddress{} &&
-                       socket_option(listener.socket.get(), IPPROTO_IPV6, IPV6_V6ONLY) == 0;
-  return is_dual && wanted.port() == listener.address.port() && wanted.family() == AF_INET &&
-         wanted.ip() == *IpAddress::parse("0.0.0.0");
+  return is_dual(listener) && wanted.port() == listener.address.port() &&
+         wanted.family() == AF_INET && wanted.ip() == *IpAddress::parse("0.0.0.0");
+}
+
+// Whether the kernel lets nobody listen on `wanted` while this listener is open.
+bool is_in_the_way(const Listener& listener, const SocketAddress& wanted) {
+  if (!listener.socket.is_open() || wanted.port() == 0) return false;
+  return listener.address.covers(wanted) || wanted.covers(listener.address) ||
+         (is_dual(listener) && listener.address.port() == wanted.port());
 }
 
 Error cannot_listen(const SocketAddress& address) {
@@ -97,7 +108,8 @@ Result<Listener> adopt_listener(UniqueFd socket) {
 }
 
 Result<std::vector<Listener>> match_listeners(const std::vector<SocketAddress>& wanted,
-                                              std::vector<Listener>& handed) {
+                                              std::vector<Listener>& handed,
+                                              std::span<const Listener> others) {
   std::vector<Listener> opened;
   std::vector<std::size_t> found(wanted.size(), handed.size());
   for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -106,10 +118,11 @@ Result<std::vector<Listener>> match_listeners(const std::vector<SocketAddress>& 
     });
     found[i] = static_cast<std::size_t>(fitting - handed.begin());
     if (fitting != handed.end()) continue;
-    const auto own = std::find_if(handed.begin(), handed.end(), [&](const Listener& listener) {
-      return listener.address.covers(wanted[i]) || wanted[i].covers(listener.address);
-    });
-    if (own != handed.end()) return is_served_otherwise(wanted[i], *own);
+    for (const std::span<const Listener> own : {std::span<const Listener>(handed), others}) {
+      for (const Listener& listener : own) {
+        if (is_in_the_way(listener, wanted[i])) return is_served_otherwise(wanted[i], listener);
+      }
+    }
     auto listener = open_listener(wanted[i]);
     if (!listener) return Error{listener.error()};
     opened.push_back(*std::move(listener));

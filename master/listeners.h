@@ -3,6 +3,7 @@
 // be accepted is tied to one worker's life.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,10 @@ Result<Listener> open_listener(const SocketAddress& address);
 Result<Listener> adopt_listener(UniqueFd socket);
 
 // A listener for each of `wanted`: those among `handed` that fit, and new ones for the rest. On
-// success what is left in `handed` is what nobody wants; on failure `handed` is as it was.
+// success what is left in `handed` is what nobody wants; on failure `handed` is as it was. `others`
+// are listeners of ours that serve something else, and may be in the way.
 Result<std::vector<Listener>> match_listeners(const std::vector<SocketAddress>& wanted,
-                                              std::vector<Listener>& handed);
+                                              std::vector<Listener>& handed,
+                                              std::span<const Listener> others);
 
 }  // namespace ringmaster

@@ -22,6 +22,8 @@
 namespace ringmaster {
 namespace {
 
+constexpr rlim_t kOtherFiles = 64;
+
 struct Options {
   std::string config_file = kDefaultConfig;
   bool check = false;
@@ -58,18 +60,23 @@ void describe(CLI::App& app, Options& options) {
 }
 
 // As many connections as the administrator allows, not as the shell happens to.
-void raise_file_limit(const ServerConfig& server) {
+void raise_file_limit() {
   rlimit files;
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  const rlim_t needed =
-      2 * rlim_t{server.max_connections};  // one for the client, one for a backend
-  if (needed <= files.rlim_max) return;
+}
+
+void warn_of_file_limit(const ServerConfig& server) {
+  rlimit files;
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  // One for the client, one for a backend; and some that a worker has anyway.
+  const rlim_t needed = 2 * rlim_t{server.max_connections} + kOtherFiles;
+  if (needed <= files.rlim_cur) return;
   log::warning(
       "server.max_connections = {} may need {} open files a worker, and the limit is {}: raise it "
       "(LimitNOFILE, ulimit -n), or lower max_connections",
-      server.max_connections, needed, files.rlim_max);
+      server.max_connections, needed, files.rlim_cur);
 }
 
 // Until the master listens to them, signals wait: one that comes early stops or reloads as any
@@ -105,11 +112,14 @@ void say_what_to_try(const std::string& binary) {
       "  curl -i localhost:3000/any/path      # the same path always reaches the same backend\n"
       "  curl -s localhost:9180/status        # who is up, who owns what\n"
       "  curl -s localhost:9180/metrics       # for Prometheus\n"
-      "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the same\n"
-      "  {} ctl --socket {} status\n"
-      "                                       # also: drain s1, ready s1, why REQUEST-ID, "
-      "recorder\n",
-      binary, demo_control_path());
+      "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the same\n");
+  if (const std::string socket = demo_control_path(); !socket.empty()) {
+    fmt::print(
+        "  {} ctl --socket {} status\n"
+        "                                       # also: drain s1, ready s1, why REQUEST-ID, "
+        "recorder\n",
+        binary, socket);
+  }
   std::fflush(stdout);
 }
 
@@ -130,7 +140,8 @@ int serve(const Options& options, const Launch& launch) {
   const auto start = choose_config(launch, inherited);
   if (!start) return kExitUsage;
   log::start("master", start->config.log.level);
-  raise_file_limit(start->config.server);
+  raise_file_limit();
+  warn_of_file_limit(start->config.server);
   if (options.demo) {
     if (auto started = start_demo_backends(start->config.backends); !started) {
       log::error("{}", started.error());

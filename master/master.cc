@@ -25,9 +25,9 @@ constexpr std::uint64_t kCutPatienceMs = 1'000;
 
 Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance& inherited) {
   const Config& config = start.config;
-  auto listeners = match_listeners(config.server.listen, inherited.listeners);
+  auto listeners = match_listeners(config.server.listen, inherited.listeners, inherited.admin);
   if (!listeners) return Error{listeners.error()};
-  auto admin = match_listeners({config.admin.listen}, inherited.admin);
+  auto admin = match_listeners({config.admin.listen}, inherited.admin, inherited.listeners);
   if (!admin) {
     inherited.take_back(*std::move(listeners), {});
     return Error{"admin: " + admin.error()};

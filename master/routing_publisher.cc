@@ -1,5 +1,6 @@
 #include "master/routing_publisher.h"
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -30,25 +31,30 @@ std::unordered_map<std::string, std::uint32_t> upstreams_by_name(const Segment& 
   return by_name;
 }
 
+// In use again, whoever was out of the config before: what was known of him is stale.
+void call_back(UpstreamState& upstream) {
+  if (upstream.retired_at_ms() == 0) return;
+  upstream.set_health(HealthState::kUnknown, HealthCause::kNone);
+  upstream.explain(0, {});
+  upstream.set_retired_at_ms(0);
+}
+
 }  // namespace
 
 Result<std::vector<std::uint32_t>> find_upstreams(const Config& config, Segment& segment) {
   const auto known = upstreams_by_name(segment);
-  std::vector<std::uint32_t> upstreams;
+  std::vector<std::optional<std::uint32_t>> found;
+  // Those that are known first: the entry of one that comes back is not given to a new one.
   for (const BackendConfig& backend : config.backends) {
-    const auto found = known.find(backend.name);
-    // An entry that was known may have been given to a new name a moment ago.
-    const bool is_there =
-        found != known.end() && segment.upstream(found->second).name() == backend.name;
+    const auto at = known.find(backend.name);
+    found.push_back(at == known.end() ? std::nullopt : std::optional(at->second));
+    if (found.back()) call_back(segment.upstream(*found.back()));
+  }
+  std::vector<std::uint32_t> upstreams;
+  for (std::size_t i = 0; i < found.size(); ++i) {
     auto index =
-        is_there ? Result<std::uint32_t>(found->second) : segment.add_upstream(backend.name);
+        found[i] ? Result<std::uint32_t>(*found[i]) : segment.add_upstream(config.backends[i].name);
     if (!index) return Error{index.error()};
-    UpstreamState& upstream = segment.upstream(*index);
-    if (upstream.retired_at_ms() != 0) {  // back again; what was known of it is stale
-      upstream.set_health(HealthState::kUnknown, HealthCause::kNone);
-      upstream.explain(0, {});
-      upstream.set_retired_at_ms(0);
-    }
     upstreams.push_back(*index);
   }
   return upstreams;

@@ -18,7 +18,6 @@ namespace ringmaster {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::uint32_t kMaxIndexBits = 24;
 constexpr std::size_t kPointsASlot = 4;
 constexpr std::size_t kReplicaDigits = 20;  // of the longest 64-bit number
 
@@ -29,8 +28,7 @@ constexpr std::size_t align_up(std::size_t bytes) {
 // So many that a slot holds two to four points on average, which lie in a cache line: a finer index
 // would be memory without use. At least one: a shift by 64 is undefined.
 std::uint32_t index_bits_for(std::size_t points) {
-  const auto bits = static_cast<std::uint32_t>(std::bit_width(points / kPointsASlot));
-  return std::clamp(bits, 1u, kMaxIndexBits);
+  return std::max(static_cast<std::uint32_t>(std::bit_width(points / kPointsASlot)), 1u);
 }
 
 std::size_t index_entries(std::uint32_t index_bits) {
@@ -73,7 +71,7 @@ std::vector<RingMember> ordered_by_name(std::span<const RingMember> members) {
   return by_name;
 }
 
-// Each point is a place or two from where it belongs; equal ones keep their order.
+// Each point is a few positions from where it belongs; equal ones keep their order.
 void sort_nearly_sorted(std::span<RingPoint> points) {
   for (std::size_t i = 1; i < points.size(); ++i) {
     const RingPoint point = points[i];

@@ -2,7 +2,8 @@
 // machine, after every restart, and whatever order the config lists the backends in.
 // Writer: the master, once a config generation, before any worker of that generation is forked.
 // Readers: the workers. Nothing in it changes afterwards: health is no part of it, a walk goes on.
-// Invariant: points are sorted by hash (ties by backend name); the first at or after a key owns it.
+// Invariant: points are sorted by place (ties by backend name); the first at or after a key owns
+// it.
 #pragma once
 
 #include <array>
@@ -25,6 +26,7 @@ class RingPoint {
   static constexpr unsigned kUpstreamBits = 10;
   static_assert(kMaxUpstreams <= 1u << kUpstreamBits);
 
+  // Precondition: upstream < kMaxUpstreams.
   constexpr RingPoint(std::uint64_t hash, std::uint32_t upstream) noexcept
       : word_(place_of(hash) << kUpstreamBits | upstream) {}
 

@@ -163,14 +163,6 @@ std::uint32_t Segment::upstream_count() const noexcept {
   return generations().upstream_count.load(std::memory_order_acquire);
 }
 
-Result<std::uint32_t> Segment::claim_upstream(std::string_view name) const {
-  const std::uint32_t count = upstream_count();
-  for (std::uint32_t i = 0; i < count; ++i) {
-    if (upstream(i).name() == name) return i;
-  }
-  return add_upstream(name);
-}
-
 Result<std::uint32_t> Segment::add_upstream(std::string_view name) const {
   const std::uint32_t count = upstream_count();
   if (count == kMaxUpstreams) return recycle_upstream(name);

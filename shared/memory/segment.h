@@ -80,8 +80,6 @@ class Segment {
   // Worker slots handed out so far, and one more.
   std::uint32_t slots_used() const noexcept;
   void use_slot(std::uint32_t index) const noexcept;  // master only
-  // Index of the backend of that name, which is added if it is new. Master only.
-  Result<std::uint32_t> claim_upstream(std::string_view name) const;
   // Claims an entry for a name that none has: one never used, else the one that has been out of
   // every config for longest and has nothing in flight. Master only. Fails only when kMaxUpstreams
   // names are in use.

@@ -104,6 +104,10 @@ class alignas(kCacheLine) UpstreamState {
   static bool is_within(KeyShare keys, std::uint64_t hash) noexcept {
     return (static_cast<std::uint32_t>(hash & 0xffff) * kAllKeys >> 16) < keys;
   }
+  // Another one whenever address() has changed (and the same again after many changes).
+  std::uint32_t address_number() const noexcept {
+    return address_at_.load(std::memory_order_acquire);
+  }
   // Empty as long as the backend's host name was never resolved.
   SocketAddress address() const noexcept {
     return addresses_[address_at_.load(std::memory_order_acquire)];

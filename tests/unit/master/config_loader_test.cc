@@ -374,7 +374,7 @@ TEST(ConfigLoader, RefusesWrongListenAddresses) {
        {"1:17: server.listen: \"::1\" has no port, write for example \"[::1]:3000\""}},
       {"server.listen = \"::1:3001\"",
        {"1:17: server.listen: \"::1:3001\" has an IPv6 address without brackets, write for example "
-        "\"[::1]:3001\""}},
+        "\"[::1]:3001\", or \"[::1:3001]:3000\" if all of it is the address"}},
       {"server.listen = \"[::1]\"",
        {"1:17: server.listen: \"[::1]\" has no port, write for example \"[::1]:3000\""}},
       {"server.listen = \"unix:/run/x.sock\"",

@@ -35,7 +35,7 @@ class HealthMonitorTest : public testing::Test, protected HealthMonitor::Observe
     backend.host = address.ip().to_string();
     backend.port = address.port();
     config_.backends.push_back(backend);
-    upstreams_.push_back(*segment_.claim_upstream(backend.name));
+    upstreams_.push_back(*segment_.add_upstream(backend.name));
   }
   void start() {
     monitor_ = std::make_unique<HealthMonitor>(loop_.get(), config_, segment_, upstreams_,

@@ -247,7 +247,7 @@ TEST_F(MetricsExporterTest, AScrapeOfAHundredBackendsAndSixteenWorkersIsQuick) {
     BackendConfig backend;
     backend.name = "backend-" + std::to_string(i);
     config_.backends.push_back(backend);
-    upstreams_.push_back(*segment_.claim_upstream(backend.name));
+    upstreams_.push_back(*segment_.add_upstream(backend.name));
   }
   ring_shares_.assign(segment_.upstream_count(), 0.01);
   for (std::uint32_t slot = 0; slot < 16; ++slot) {

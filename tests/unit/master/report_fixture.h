@@ -15,14 +15,14 @@ namespace ringmaster::test {
 class ReportFixture : public testing::Test, protected HealthMonitor::Observer {
  protected:
   ReportFixture() : segment_(*Segment::create()) {
-    for (const char* stranger : {"gone", "also-gone"}) (void)*segment_.claim_upstream(stranger);
+    for (const char* stranger : {"gone", "also-gone"}) (void)*segment_.add_upstream(stranger);
     for (const char* name : {"s1", "s2", "s3"}) {
       BackendConfig backend;
       backend.name = name;
       backend.host = "127.0.0.1";
       backend.port = 8081;
       config_.backends.push_back(backend);
-      upstreams_.push_back(*segment_.claim_upstream(name));
+      upstreams_.push_back(*segment_.add_upstream(name));
     }
     segment_.master().service_started_ms.set(1'700'000'000'500);
     segment_.master().config_loaded_ms.set(1'700'000'000'500);

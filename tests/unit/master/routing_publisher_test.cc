@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace ringmaster {
 namespace {
@@ -44,17 +46,16 @@ TEST_F(FindUpstreams, OneThatComesBackIsJudgedAnew) {
   EXPECT_EQ(segment_.upstream(0).retired_at_ms(), 0u);
 }
 
-// Two that share an entry would share health, counters and requests.
-TEST_F(FindUpstreams, NeverGivesTheEntryOfOneThatComesBackToTwo) {
+TEST_F(FindUpstreams, NeverGivesTheEntryOfOneThatComesBackToANewOne) {
   for (std::uint32_t i = 0; i < kMaxUpstreams; ++i) {
     ASSERT_TRUE(segment_.add_upstream("s" + std::to_string(i)).ok());
   }
   segment_.upstream(5).set_retired_at_ms(1'000);
   segment_.upstream(6).set_retired_at_ms(2'000);
 
-  EXPECT_EQ(find({"new", "s5", "s7"}), (std::vector<std::uint32_t>{5, 6, 7}));
-  EXPECT_EQ(segment_.upstream(5).name(), "new");
-  EXPECT_EQ(segment_.upstream(6).name(), "s5");
+  EXPECT_EQ(find({"new", "s5", "s7"}), (std::vector<std::uint32_t>{6, 5, 7}));
+  EXPECT_EQ(segment_.upstream(6).name(), "new");
+  EXPECT_EQ(segment_.upstream(5).name(), "s5");
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ TEST(Segment, CostsMemoryOnlyForWhatIsUsed) {
 
 TEST(Segment, IsAdoptedWithAllThatIsInIt) {
   const Segment first = new_segment();
-  ASSERT_TRUE(first.claim_upstream("s1").ok());
+  ASSERT_TRUE(first.add_upstream("s1").ok());
   first.metrics(3).worker.clients_total.add(7);
 
   auto second = Segment::adopt(UniqueFd(::dup(first.fd())));
@@ -55,20 +55,19 @@ TEST(Segment, RefusesWhatIsNotOurs) {
   EXPECT_FALSE(Segment::adopt(std::move(right_size)).ok());
 }
 
-TEST(Segment, ABackendKeepsItsIndexForEver) {
+TEST(Segment, NumbersBackendsInTheOrderTheyCome) {
   const Segment segment = new_segment();
-  EXPECT_EQ(*segment.claim_upstream("s1"), 0u);
-  EXPECT_EQ(*segment.claim_upstream("s2"), 1u);
-  EXPECT_EQ(*segment.claim_upstream("s1"), 0u);
+  EXPECT_EQ(*segment.add_upstream("s1"), 0u);
+  EXPECT_EQ(*segment.add_upstream("s2"), 1u);
   EXPECT_EQ(segment.upstream_count(), 2u);
 }
 
 TEST(Segment, RunsOutOfNamesWithAnErrorNotACrash) {
   const Segment segment = new_segment();
   for (std::uint32_t i = 0; i < kMaxUpstreams; ++i) {
-    ASSERT_TRUE(segment.claim_upstream("s" + std::to_string(i)).ok());
+    ASSERT_TRUE(segment.add_upstream("s" + std::to_string(i)).ok());
   }
-  EXPECT_FALSE(segment.claim_upstream("one more").ok());
+  EXPECT_FALSE(segment.add_upstream("one more").ok());
 }
 
 TEST(Segment, GenerationsWithWorkersNeverShareARoutingArea) {
@@ -92,7 +91,7 @@ TEST(Segment, GenerationsWithWorkersNeverShareARoutingArea) {
 TEST(Segment, GivesTheEntryOfABackendLongGoneToANewOne) {
   const Segment segment = new_segment();
   for (std::uint32_t i = 0; i < kMaxUpstreams; ++i) {
-    ASSERT_TRUE(segment.claim_upstream("s" + std::to_string(i)).ok());
+    ASSERT_TRUE(segment.add_upstream("s" + std::to_string(i)).ok());
   }
   segment.use_slot(0);
   segment.upstream(5).set_retired_at_ms(2'000);
@@ -100,9 +99,9 @@ TEST(Segment, GivesTheEntryOfABackendLongGoneToANewOne) {
   segment.metrics(0).upstreams[6].in_flight.add();  // not yet done
   segment.metrics(0).upstreams[5].responses[1].add(7);
 
-  EXPECT_EQ(*segment.claim_upstream("new"), 5u);
+  EXPECT_EQ(*segment.add_upstream("new"), 5u);
   EXPECT_EQ(segment.metrics(0).upstreams[5].responses[1].get(), 0u);
-  EXPECT_FALSE(segment.claim_upstream("another").ok());
+  EXPECT_FALSE(segment.add_upstream("another").ok());
 }
 
 TEST(ConfigArchive, KeepsTheLastTextThatWasKeptWhole) {
@@ -133,7 +132,7 @@ pid_t fork_counting_worker(const Segment& segment, std::uint32_t slot, int start
 
 TEST(Segment, KilledWorkersLoseNoCountAndLeakNoGauge) {
   const Segment segment = new_segment();
-  ASSERT_TRUE(segment.claim_upstream("s1").ok());
+  ASSERT_TRUE(segment.add_upstream("s1").ok());
   UpstreamMetrics& metrics = segment.metrics(0).upstreams[0];
   std::uint64_t before = 0;
   for (int round = 0; round < 100; ++round) {

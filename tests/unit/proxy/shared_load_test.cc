@@ -15,7 +15,7 @@ namespace {
 class SharedLoad : public testing::Test {
  protected:
   SharedLoad() : segment_(*Segment::create()) {
-    for (const char* name : {"s1", "s2", "s3", "s4"}) (void)*segment_.claim_upstream(name);
+    for (const char* name : {"s1", "s2", "s3", "s4"}) (void)*segment_.add_upstream(name);
     segment_.use_slot(1);
   }
   WorkerContext context(std::uint32_t slot) {
