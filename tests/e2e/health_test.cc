@@ -121,6 +121,32 @@ TEST(Health, WithNoBackendLeftWhatIsUnderWayIsWaitedFor) {
   EXPECT_EQ(ringmaster.metrics().sum("ringmaster_retries_total"), 0);
 }
 
+TEST(Health, WithNoRoomElsewhereWhatIsUnderWayIsWaitedFor) {
+  Event go_on;
+  const auto wait = [&](const Request&) {
+    go_on.wait();
+    return Reply{.body = "late"};
+  };
+  Backend a("a", wait);
+  Backend b("b", wait);
+  const std::string one_at_a_time = "max_connections = 1\n";
+  Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" +
+                        a.toml(one_at_a_time) + b.toml(one_at_a_time));
+  std::vector<Client> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    clients.back().send(request_head("GET", "/"));
+  }
+  ASSERT_TRUE(wait_until([&] { return a.request_count() == 1 && b.request_count() == 1; }));
+  a.hang();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "down"));
+  a.resume();
+  ASSERT_TRUE(ringmaster.wait_for_state("a", "up"));
+  go_on.set();
+  for (Client& client : clients) EXPECT_EQ(client.receive().body, "late");
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_retries_total"), 0);
+}
+
 TEST(Health, WithNoBackendLeftClientsAreToldToComeBack) {
   Backend a("a");
   Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + a.toml());

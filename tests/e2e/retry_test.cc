@@ -188,6 +188,16 @@ TEST(Retry, AResponseThatHasBegunIsNeverStartedAgain) {
   EXPECT_EQ(a.request_count() + b.request_count(), 1u);
 }
 
+// The kernel refuses at once to connect to the broadcast address: nobody was waited for.
+TEST(Retry, WhatCannotEvenBeTriedIsA502) {
+  Ringmaster ringmaster(
+      "[server]\nworkers = 1\n[health]\npanic_threshold = 1.0\n"
+      "[[backend]]\nname = \"s1\"\naddress = \"255.255.255.255:80\"\n",
+      {.wait_until_ready = false});
+  ASSERT_TRUE(wait_until([&] { return get(ringmaster.endpoint(), "/").status != 503; }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 502);
+}
+
 TEST(Retry, NonsenseFromABackendIsA502) {
   Backend backend("s1", Backend::Script([](Conversation& conversation) {
                     conversation.stream().send("HTTP/9.9 what\r\n\r\n");

@@ -165,5 +165,63 @@ TEST(Timeout, AnIdleBackendConnectionIsClosed) {
   EXPECT_TRUE(closed.wait(milliseconds(2000) + noise()));
 }
 
+// Neither side would ever speak again: that one has gone is learnt by writing to it.
+TEST(Timeout, ATunnelWhoseBackendIsGoneEndsWithItsClient) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send(
+                        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                        "Upgrade: test\r\n\r\n");
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  ASSERT_EQ(client.receive_head().status, 101);
+  EXPECT_TRUE(client.is_ended());  // the backend's end is passed on
+  const auto is_over = [&] {
+    try {
+      client.send("anybody?\n");
+    } catch (const StreamError&) {
+    }
+    return ringmaster.metrics().get("active_connections{backend=\"s1\"}") == 0;
+  };
+  EXPECT_TRUE(wait_until(is_over));
+}
+
+// Starts the balancer as a socket unit would, on a listener whose connections have small buffers:
+// as on a slow and long way, most of an answer waits in the worker.
+std::vector<std::string> on_narrow_listener(const Endpoint& where) {
+  const std::string script =
+      "import os, socket, sys\n"
+      "s = socket.socket()\n"
+      "s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)\n"
+      "s.bind((sys.argv[1], int(sys.argv[2])))\n"
+      "s.listen()\n"
+      "os.dup2(s.fileno(), 3)\n"
+      "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
+      "os.execv(sys.argv[3], sys.argv[3:])\n";
+  return {"/usr/bin/python3", "-c", script, where.ip, std::to_string(where.port),
+          ringmaster_binary()};
+}
+
+TEST(Timeout, AClientThatTakesALongAnswerSlowlyGetsItAll) {
+  const std::string body = pattern(4 << 20);
+  Backend backend("s1", [&](const Request&) { return Reply{200, body}; });
+  const Endpoint where{own_loopback(), 3000};
+  Ringmaster ringmaster("[server]\nworkers = 1\nbody_timeout = \"1s\"\nlisten = \"" +
+                            where.to_string() + "\"\n" + backend.toml(),
+                        {.command = on_narrow_listener(where)});
+  Client client(Stream::connect(where, "", 8192));
+  client.send(request_head("GET", "/"));
+  Response response = client.receive_head();
+  std::size_t received = 0;
+  const Stopwatch watch;
+  client.receive_body(response, [&](std::string_view bytes) {
+    received += bytes.size();
+    // What a worker reads at once takes longer than its time-out; then as fast as can be.
+    if (watch.elapsed() < seconds(4)) ::poll(nullptr, 0, static_cast<int>(bytes.size() / 100));
+  });
+  EXPECT_EQ(received, body.size());
+}
+
 }  // namespace
 }  // namespace ringmaster::test

@@ -76,7 +76,7 @@ void AccessLog::on_beat() {
   if (error == 0) return log::info("access log {}: written again", destination_);
   log::warning(
       "access log {}: {}; requests are served all the same, their lines dropped and counted "
-      "(ringmaster_access_log_dropped_total); it is tried again with every line",
+      "(ringmaster_access_log_dropped_total); it is tried again and again",
       destination_, std::strerror(error));
 }
 

@@ -106,12 +106,14 @@ Received receive_handed(int channel, std::string& room) {
   message.msg_iovlen = 1;
   message.msg_control = rights.bytes;
   message.msg_controllen = sizeof rights.bytes;
+  // Without room for its descriptors a tunnel would pass for an idle connection.
+  constexpr int kIncomplete = MSG_TRUNC | MSG_CTRUNC;
   const ssize_t size = ::recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (size < 0) return {.is_empty = true, .connection = {}};
 
   std::array<UniqueFd, 2> descriptors = take_descriptors(message);
   Head head;
-  if (static_cast<std::size_t>(size) < sizeof head || (message.msg_flags & MSG_TRUNC) != 0)
+  if (static_cast<std::size_t>(size) < sizeof head || (message.msg_flags & kIncomplete) != 0)
     return {};
   std::memcpy(&head, room.data(), sizeof head);
   const std::size_t bytes = static_cast<std::size_t>(size) - sizeof head;

@@ -1,5 +1,7 @@
 #include "worker/io/tcp_stream.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -124,6 +126,12 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   writing_ = false;
   pending_pool_.destroy(pending);
   return WriteStatus::kFailed;
+}
+
+std::size_t TcpStream::untaken_bytes() const noexcept {
+  int held = 0;
+  ::ioctl(fd(), SIOCOUTQ, &held);
+  return unsent_bytes() + static_cast<std::size_t>(held);
 }
 
 bool TcpStream::was_reset() const noexcept {

@@ -70,6 +70,9 @@ class TcpStream {
     return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(&handle_));
   }
 
+  // What the peer has not taken: of a pending write, and of what the kernel holds.
+  std::size_t untaken_bytes() const noexcept;
+
   // Whether the peer's end was a reset: libuv calls it an end too where both are seen at once.
   [[gnu::cold]] bool was_reset() const noexcept;
   // Sends FIN. Precondition: !is_writing().

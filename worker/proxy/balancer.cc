@@ -99,10 +99,20 @@ Balancer::Choice Balancer::choose(const TriedUpstreams& tried, RequestRecord& re
   return std::move(search.choice);
 }
 
+// By the rules of choose(): a full one is none, and makes no backup of a backup.
 bool Balancer::has_other(const TriedUpstreams& tried, std::uint32_t but) const noexcept {
-  for (std::uint32_t i = 0; i < in_flight_.size(); ++i) {
-    const bool is_ours = table_.routes[i].weight != 0 && i != but && !tried.has(i);
-    if (is_ours && context_.segment.upstream(i).is_usable()) return true;
+  for (const std::uint32_t backup : {0u, 1u}) {
+    bool any = false;
+    for (std::uint32_t i = 0; i < in_flight_.size(); ++i) {
+      const auto& route = table_.routes[i];
+      const bool is_asked =
+          route.weight != 0 && route.backup == backup && i != but && !tried.has(i);
+      if (!is_asked || !context_.segment.upstream(i).is_usable()) continue;
+      any = true;
+      const std::uint32_t limit = route.max_connections;
+      if (limit == 0 || context_.segment.in_flight(i) < limit) return true;
+    }
+    if (any) return false;
   }
   return false;
 }

@@ -155,6 +155,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void on_no_verdict();
   [[gnu::cold]] void retry_elsewhere();
   [[gnu::cold]] void on_ejected();
+  [[gnu::cold]] bool has_moved_on(TcpStream& stream) noexcept;
 
   // exchange_answer.cc
   [[gnu::cold]] void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
@@ -199,6 +200,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void begin_tunnel();
   [[gnu::cold]] void enter_tunnel();
   [[gnu::cold]] void end_tunnel_side(bool client_side);
+  [[gnu::cold]] void end_broken_tunnel();
 
   const Config& config() const noexcept { return proxy_.context.config; }
   UpstreamMetrics& upstream_metrics() noexcept {
@@ -229,6 +231,7 @@ class Exchange final : private UpstreamConnection::User {
   std::uint64_t request_bytes_ = 0;   // of the body, so far
   std::uint64_t sent_unseen_in_ = 0;  // turn of the loop in which an idle connection was used
                                       // without a look at what had come on it; 0: none
+  std::size_t untaken_ = 0;           // when the timer of a pending write was armed
   std::uint32_t body_at_ = 0;         // of the client's input: what has not gone upstream yet
   std::uint32_t upstream_index_ = HashRing::kNone;
   std::uint32_t retries_ = 0;

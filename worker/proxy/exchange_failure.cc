@@ -1,5 +1,7 @@
 // What an exchange does when something goes wrong: asked again elsewhere, timed out, cut off, left
 // by its client.
+#include <utility>
+
 #include "worker/proxy/exchange.h"
 
 namespace ringmaster {
@@ -73,12 +75,22 @@ void Exchange::retry_elsewhere() {
   choose_backend();
 }
 
+// A time-out is for a peer that takes nothing: whoever took a part of a long write gets another.
+bool Exchange::has_moved_on(TcpStream& stream) noexcept {
+  if (!stream.is_writing()) return false;
+  const std::size_t untaken = stream.untaken_bytes();
+  if (untaken >= std::exchange(untaken_, untaken)) return false;
+  client_.timer().arm(config().server.body_timeout);
+  return true;
+}
+
 void Exchange::on_timeout() {
   look_at_clock();
   switch (phase_) {
     case Phase::kHead:
       return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
+      if (has_moved_on(upstream_->stream())) return;
       if (!request_done_ && !request_broken_ && !awaits_continue() &&
           !upstream_->stream().is_writing()) {
         return refuse(RejectReason::kBodyTimeout);
@@ -89,6 +101,7 @@ void Exchange::on_timeout() {
       return on_no_verdict();
     case Phase::kRelaying:
     case Phase::kFlushing:
+      if (has_moved_on(client_.stream())) return;
       return cut(client_.stream().is_writing() ? RejectReason::kClientGone
                                                : RejectReason::kResponseCut);
     case Phase::kTunnel:

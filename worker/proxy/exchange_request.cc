@@ -62,6 +62,10 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   // A backend that takes no more may have answered already: its answer, or its end, is read first.
   request_broken_ = status == TcpStream::WriteStatus::kFailed;
   request_touched_ |= !request_broken_;
+  if (request_broken_) end_broken_tunnel();
+  if (status == TcpStream::WriteStatus::kPending && phase_ == Phase::kAwaiting) {
+    untaken_ = upstream_->stream().untaken_bytes();
+  }
   return status == TcpStream::WriteStatus::kDone;
 }
 
@@ -73,6 +77,7 @@ void Exchange::reclaim_input() {
   const bool full = input.room().empty();
   if (full || phase_ == Phase::kTunnel) {
     replayable_ = false;
+    head_.wants_upgrade = false;  // what it offers is no longer there to be compared
     if (proxy_.access_lines) keep_head_for_log();
     input.clear();
     body_at_ = 0;
@@ -84,7 +89,7 @@ void Exchange::reclaim_input() {
 void Exchange::on_upstream_written(int error) {
   if (error != 0) {
     request_broken_ = true;
-    return;
+    return end_broken_tunnel();
   }
   pump_request();
 }

@@ -120,6 +120,7 @@ void Exchange::begin_response() {
   upstream_->input()->consume(response_.size);
   upstream_->expect_bulk(response_body_.is_long());
   phase_ = Phase::kRelaying;
+  retry_permit_.release();
   relay_response({buffer->data(), size}, &buffer);
 }
 
@@ -166,7 +167,10 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     hold = nullptr;
     // A client that takes less than we read gets small buffers, or its bytes would fill big ones.
     upstream_->expect_bulk(flushed && response_body_.is_long());
-    if (!flushed) return upstream_->stream().stop_reading();
+    if (!flushed) {
+      untaken_ = client_.stream().untaken_bytes();
+      return upstream_->stream().stop_reading();
+    }
     if (input->is_empty()) {
       input.reset();
       return upstream_->stream().start_reading();
@@ -188,6 +192,7 @@ void Exchange::finish_response(bool flushed) {
   const bool unread = !request_done_ || body_at_ != client_.input().end;
   ending_ = keep_alive_ ? Ending::kKeepAlive : unread ? Ending::kLinger : Ending::kClose;
   if (flushed) return finish(ending_);
+  untaken_ = client_.stream().untaken_bytes();
   phase_ = Phase::kFlushing;
 }
 

@@ -52,6 +52,8 @@ void Exchange::let_go() noexcept {
 
 bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   WorkerContext& context = proxy_.context;
+  // One that a later config has added, before its generation was given up.
+  if (upstream >= proxy_.balancer.upstream_count()) return false;
   if (handed.from_upstream.size() > context.bulk_buffers.capacity()) return false;
   UpstreamConnection* connection = proxy_.upstreams.adopt(upstream, handed.upstream, *this);
   if (connection == nullptr) return false;
@@ -98,7 +100,15 @@ void Exchange::enter_tunnel() {
   response_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
   record_.set(RequestRecord::kTunnel);
   publish_record();
+  retry_permit_.release();
   client_.on_tunnel();
+}
+
+// The backend takes no more. If it has ended too, nothing else will tell us that it is over.
+void Exchange::end_broken_tunnel() {
+  if (phase_ != Phase::kTunnel) return;
+  request_done_ = true;
+  if (upstream_ended_) end_tunnel_side(/*client_side=*/false);
 }
 
 // Passes one side's end on to the other, behind what is still pending. Both ended: over.

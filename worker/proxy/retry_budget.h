@@ -1,6 +1,7 @@
 // How many requests may be on a retry at a time (upstream.retry_budget): a share of all requests in
 // flight, of all workers together, so that backends in trouble are not asked for ever more. Only a
-// retry that may load a live backend twice needs a permit; it is held until the request ends.
+// retry that may load a live backend twice needs a permit; it is held until its answer begins: a
+// long one is no retry any more.
 #pragma once
 
 #include <utility>

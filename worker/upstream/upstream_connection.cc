@@ -15,8 +15,10 @@ UpstreamConnection::UpstreamConnection(WorkerContext& context, UpstreamPool& poo
       timer_(context.timers, *this),
       upstream_(upstream) {}
 
-void UpstreamConnection::connect(User& user, const SocketAddress& address) {
+void UpstreamConnection::connect(User& user, const UpstreamState& upstream) {
   user_ = &user;
+  // Before the address itself: one that is newer than its number is only closed too soon.
+  address_number_ = upstream.address_number();
   connect_started_ns_ = monotonic_ns();
   stream_.open(context_.loop);
   connect_request_.data = this;
@@ -24,9 +26,9 @@ void UpstreamConnection::connect(User& user, const SocketAddress& address) {
     static_cast<UpstreamConnection*>(request->data)->finish_connect(status);
   };
   timer_.arm(context_.config.upstream.connect_timeout);
-  const int error = stream_.connect(&connect_request_, address, done);
+  early_error_ = stream_.connect(&connect_request_, upstream.address(), done);
   // Told from the loop, like every other outcome: the caller is not ready for it yet.
-  if (error != 0) timer_.arm(Duration::zero());
+  if (early_error_ != 0) timer_.arm(Duration::zero());
 }
 
 bool UpstreamConnection::adopt(User& user, UniqueFd& socket) {
@@ -111,7 +113,7 @@ void UpstreamConnection::on_timeout() {
   if (idle_) {
     pool_.discard(*this);
   } else if (user_ != nullptr && !connected_) {
-    user_->on_upstream_connected(UV_ETIMEDOUT);
+    user_->on_upstream_connected(early_error_ != 0 ? early_error_ : UV_ETIMEDOUT);
   }
 }
 

@@ -37,13 +37,15 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   UpstreamConnection(WorkerContext& context, UpstreamPool& pool, std::uint32_t upstream) noexcept;
 
   // For the pool.
-  void connect(User& user, const SocketAddress& address);
+  void connect(User& user, const UpstreamState& upstream);
   [[gnu::cold]] bool adopt(User& user, UniqueFd& socket);
   void lend(User& user) noexcept;
   void make_idle() noexcept;
 
   // For the user.
   std::uint32_t upstream() const noexcept { return upstream_; }
+  // Of the backend's addresses the one it was opened to, as UpstreamState counts them.
+  std::uint32_t address_number() const noexcept { return address_number_; }
   bool is_connected() const noexcept { return connected_; }
   bool was_reused() const noexcept { return reused_; }
   // How long the connection took to stand.
@@ -85,6 +87,8 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   std::uint64_t connect_started_ns_ = 0;
   std::uint64_t connect_ns_ = 0;
   const std::uint32_t upstream_;
+  std::uint32_t address_number_ = 0;
+  int early_error_ = 0;  // why it could not even be tried
   bool connected_ = false;
   bool reused_ = false;
   bool idle_ = false;

@@ -11,6 +11,12 @@ UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream,
                                             UpstreamConnection::User& user) noexcept {
   IdleList& list = idle_[upstream];
   UpstreamConnection* connection = list.first;
+  // Those to an address that its name no longer stands for end here.
+  const std::uint32_t address = context_.segment.upstream(upstream).address_number();
+  while (connection != nullptr && connection->address_number() != address) {
+    discard(*connection);
+    connection = list.first;
+  }
   if (connection == nullptr) return nullptr;
   unlink(*connection);
   ++list.lends;
@@ -25,7 +31,7 @@ UpstreamConnection* UpstreamPool::open(std::uint32_t upstream, UpstreamConnectio
   UpstreamConnection* connection = memory_.create(context_, *this, upstream);
   ++open_connections_;
   metrics(*connection).connections_busy.add();
-  connection->connect(user, context_.segment.upstream(upstream).address());
+  connection->connect(user, context_.segment.upstream(upstream));
   return connection;
 }
 
