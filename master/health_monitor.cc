@@ -51,6 +51,7 @@ bool HealthMonitor::set_drained(std::string_view name, bool drained) {
 
 void HealthMonitor::start() {
   started_ = true;
+  go_on_with_panic();
   reconsider_panic();
   for (std::size_t i = 0; i < watches_.size(); ++i) {
     find_address(i);
@@ -112,6 +113,20 @@ bool HealthMonitor::must_panic() const noexcept {
   }
   if (all == 0 || (up == 0 && backup_is_up)) return false;
   return static_cast<double>(up) < config_.health.panic_threshold * static_cast<double>(all);
+}
+
+// An image before this one may have ignored health: its backends stay in use until all are looked
+// at.
+void HealthMonitor::go_on_with_panic() {
+  if (config_.health.panic_threshold == 0) return;
+  panicking_ = std::any_of(watches_.begin(), watches_.end(), [this](const auto& watch) {
+    const UpstreamState& upstream = segment_.upstream(watch->upstream());
+    return upstream.health() == HealthState::kDown && upstream.is_usable();
+  });
+  if (!panicking_) return;
+  for (const auto& watch : watches_) {
+    if (!config_.backends[watch->index()].backup) watch->ignore_health(true);
+  }
 }
 
 void HealthMonitor::reconsider_panic() {

@@ -59,6 +59,7 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
  private:
   void find_address(std::size_t backend);
   bool must_panic() const noexcept;
+  void go_on_with_panic();
   void reconsider_panic();
   void on_watch_news(BackendWatch& watch, bool state_changed) override;
   std::size_t try_another_address(BackendWatch& watch) override;

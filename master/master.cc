@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "master/config_values.h"
@@ -16,8 +17,16 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint64_t kTickMs = 100;
-// What a new generation gets to serve, before the image goes back to the one that does.
+// What a new generation gets to serve, before the image goes back to the one that does; and what
+// workers need of that once it is known where to send requests.
 constexpr std::uint64_t kTakeOverPatienceMs = 20'000;
+constexpr std::uint64_t kWorkersPatienceMs = 5'000;
+
+// The first round of probes may take a time-out and one look more.
+std::uint64_t take_over_patience_ms(const HealthConfig& health) {
+  const auto timeout_ms = static_cast<std::uint64_t>(health.timeout.count());
+  return std::max(kTakeOverPatienceMs, 2 * timeout_ms + kWorkersPatienceMs);
+}
 // What a worker gets to end after it was told to cut, before it is killed.
 constexpr std::uint64_t kCutPatienceMs = 1'000;
 
@@ -104,10 +113,15 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       goes_back_(inherited.is_takeover && !start.failure.empty()) {
   if (inherited.is_takeover) {
     phase_ = Phase::kTakingOver;
-    deadline_ms_ = monotonic_ms() + kTakeOverPatienceMs;
+    deadline_ms_ = monotonic_ms() + take_over_patience_ms(config_.health);
     reloader_.resume(std::move(inherited.reloads));
-  } else {
+    notifier_.watchdog();  // of the image before it ended with the exec
+  }
+  const bool is_new_memory = segment_.master().service_started_ms.get() == 0;
+  if (!inherited.is_takeover || is_new_memory) {
     segment_.master().service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
+  }
+  if (!inherited.is_takeover) {
     segment_.master().stopped_in_order.set(0);
     segment_.master().earlier_cpu_ns.set(segment_.master().shown_cpu_ns.get());
   }
@@ -119,7 +133,8 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     }
   }
   if (!inherited.is_takeover) announce_addresses();
-  inherited = {};  // what nobody took is closed
+  unclaimed_ = std::move(inherited.listeners);
+  inherited = {};  // what else nobody took is closed
   store_with_systemd(segment_.fd(), handover_, listeners_);
   lead_to_control_socket(control_.path);
   watch_signals();
@@ -258,7 +273,7 @@ void Master::stop_step() {
     case Phase::kPreDrain:
       return begin_drain();
     case Phase::kDraining:
-      listeners_.clear();
+      close_listeners();
       supervisor_.cut();
       phase_ = Phase::kCutting;
       deadline_ms_ = now + kCutPatienceMs;
@@ -272,9 +287,14 @@ void Master::stop_step() {
   }
 }
 
+void Master::close_listeners() {
+  listeners_.clear();
+  unclaimed_.clear();
+}
+
 void Master::begin_drain() {
   forget_stored_listeners();
-  listeners_.clear();  // the workers close theirs: then new connections are refused
+  close_listeners();  // the workers close theirs: then new connections are refused
   supervisor_.drain();
   phase_ = Phase::kDraining;
   deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(config_.server.drain_timeout.count());

@@ -105,6 +105,7 @@ class Master final : private HealthMonitor::Observer {
   void begin_stop();
   void stop_step();
   void begin_drain();
+  void close_listeners();
   void report_status();
   int exit_code() const noexcept;
   bool is_stopping() const noexcept { return phase_ >= Phase::kPreDrain; }
@@ -128,6 +129,9 @@ class Master final : private HealthMonitor::Observer {
   const Launch& launch_;  // borrowed: main's
   Segment segment_;
   std::vector<Listener> listeners_;
+  // Inherited, and no listeners of this config: of the one before, to go back to until this one is
+  // in force; of systemd, for a config that names them again.
+  std::vector<Listener> unclaimed_;
   SocketAddress admin_address_;
   SocketAddress admin_configured_;
   ControlSocket control_;

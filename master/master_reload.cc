@@ -67,6 +67,7 @@ bool Master::is_quiet() const noexcept {
 void Master::put_in_force() {
   MasterSlab& facts = segment_.master();
   segment_.generations().put_in_force(generation_);
+  std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
   // The service's place leads to the new socket by now.
   const bool has_moved = !former_control_.empty() && former_control_ != service_control_path();
@@ -115,9 +116,11 @@ Handoff Master::write_will(const std::string& failure) {
   will.report = duplicate(report_fd_.get());
   will.hand_over_in = duplicate(handover_.in.get());
   will.hand_over_out = duplicate(handover_.out.get());
-  for (const Listener& listener : listeners_) {
-    will.listeners.push_back({duplicate(listener.socket.get()), listener.address,
-                              listener.configured, listener.is_systemds});
+  for (const auto* listeners : {&listeners_, &unclaimed_}) {
+    for (const Listener& listener : *listeners) {
+      will.listeners.push_back({duplicate(listener.socket.get()), listener.address,
+                                listener.configured, listener.is_systemds});
+    }
   }
   will.admin.push_back({duplicate(admin_->listener()), admin_address_, admin_configured_, false});
   will.control = {duplicate(control_.socket.get()), control_.path};

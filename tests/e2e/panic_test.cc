@@ -2,7 +2,9 @@
 // probes are wrong: health is ignored, and nothing moves.
 #include <gtest/gtest.h>
 
+#include <future>
 #include <list>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -76,6 +78,30 @@ TEST_F(Panic, WithoutAThresholdHealthIsNeverIgnored) {
   Ringmaster ringmaster(config(""));
   fail_probes_of(ringmaster, 9);
   EXPECT_EQ(answering(ringmaster), std::set<std::string>{"s9"});
+}
+
+// A backend that nothing is known of yet holds the new generation up, not those in use meanwhile.
+TEST_F(Panic, LastsThroughAReload) {
+  Ringmaster ringmaster(config("panic_threshold = 1.0\n"));
+  fail_probes_of(ringmaster, 10);
+  ASSERT_EQ(ringmaster.status().at("panic"), true);
+  Backend silent("silent");
+  silent.hang();
+  std::string slower = config("panic_threshold = 1.0\n") + silent.toml();
+  const std::string timeout = "timeout = \"100ms\"";
+  slower.replace(slower.find(timeout), timeout.size(), "timeout = \"1s\"");
+  slower.replace(slower.find("interval = \"100ms\""), 18, "interval = \"1s\"");
+  ringmaster.write_config(slower);
+  auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
+  std::map<int, int> statuses;
+  Client client(ringmaster.endpoint());
+  while (reload.wait_for(milliseconds(0)) != std::future_status::ready) {
+    ++statuses[get(ringmaster.endpoint(), "/" + std::to_string(statuses[200])).status];
+  }
+  EXPECT_EQ(reload.get().exit.code, 0);
+  EXPECT_EQ(statuses.size(), 1u) << ::testing::PrintToString(statuses);
+  EXPECT_GT(statuses[200], 0);
+  silent.resume();
 }
 
 }  // namespace

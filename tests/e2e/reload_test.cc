@@ -5,8 +5,10 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/support/backend.h"
 #include "tests/support/load.h"
@@ -288,6 +290,40 @@ TEST(Reload, OpensAndClosesListeners) {
 
   EXPECT_EQ(get(added, "/").status, 200);
   EXPECT_TRUE(wait_until([&] { return is_refused(first); }));
+}
+
+// The listener of before is still there to go back to.
+TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
+  Backend backend("s1");
+  const std::string ip = own_loopback();
+  const auto listening_on = [&](const std::string& port) {
+    return "[server]\nworkers = 8\nlisten = \"" + ip + port + "\"\n" + backend.toml();
+  };
+  Ringmaster ringmaster(listening_on(":4001"));
+  const Endpoint before = ringmaster.endpoint();
+  ringmaster.write_config(listening_on(":4002"));
+  auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
+  // Whoever is born meanwhile is killed: they never serve all at once.
+  const std::vector<pid_t> serving = ringmaster.workers();
+  const std::string children = "/proc/" + std::to_string(ringmaster.process().pid()) + "/task/" +
+                               std::to_string(ringmaster.process().pid()) + "/children";
+  while (reload.wait_for(milliseconds(0)) != std::future_status::ready) {
+    std::istringstream pids(read_whole_file(children));
+    for (pid_t pid; pids >> pid;) {
+      std::string name;
+      std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
+      const bool is_new = std::count(serving.begin(), serving.end(), pid) == 0;
+      if (is_new && name == "ringmaster-wrkr") ::kill(pid, SIGKILL);
+    }
+  }
+  const Finished finished = reload.get();
+  EXPECT_EQ(finished.exit, kRefused);
+  EXPECT_NE(finished.log.find("did not come up"), std::string::npos) << finished.log;
+  EXPECT_EQ(get(before, "/").status, 200);
+  EXPECT_TRUE(wait_until([&] { return is_refused({ip, 4002}); }));
+  EXPECT_EQ(ringmaster.ready_status(), 200);
+  EXPECT_EQ(generation(ringmaster), 1);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
 }
 
 TEST(Reload, ABackendThatLeavesDrainsAndKeepsItsSeries) {
