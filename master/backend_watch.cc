@@ -1,6 +1,7 @@
 #include "master/backend_watch.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <utility>
@@ -20,8 +21,11 @@ constexpr Duration kLeastRampStep{100};
 constexpr int kRampSteps = 100;
 
 // An earlier image of the master, or one that crashed, may have known the backend already.
-std::int64_t inherited_since(const UpstreamState& shared) noexcept {
-  return shared.changed_at_ms() != 0 ? shared.changed_at_ms() : wall_clock_ms();
+HealthStateMachine inherit(const HealthConfig& config, const UpstreamState& shared, bool is_same) {
+  const bool knows_since = is_same && shared.changed_at_ms() != 0;
+  return {{config.rise, config.fall},
+          is_same ? shared.health() : HealthState::kUnknown,
+          knows_since ? shared.changed_at_ms() : wall_clock_ms()};
 }
 
 Duration since(std::uint64_t then_ns) noexcept {
@@ -41,6 +45,11 @@ Duration random_between(double low, double high, Duration of, std::minstd_rand& 
 
 }  // namespace
 
+std::uint64_t place_of(const BackendConfig& backend) {
+  const std::string place = backend.address();
+  return XXH3_64bits(place.data(), place.size()) | 1;
+}
+
 BackendWatch::BackendWatch(uv_loop_t* loop, const Subject& subject, std::minstd_rand& random,
                            Owner& owner)
     : subject_(subject),
@@ -48,17 +57,38 @@ BackendWatch::BackendWatch(uv_loop_t* loop, const Subject& subject, std::minstd_
       random_(random),
       owner_(owner),
       request_(make_probe_request(subject.config, subject.backend)),
-      machine_({subject.config.rise, subject.config.fall}, subject.shared.health(),
-               inherited_since(subject.shared)),
+      place_(place_of(subject.backend)),
+      settled_(subject.shared.place() == place_),
+      machine_(inherit(subject.config, subject.shared, settled_)),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
-      address_(subject.shared.address()),
-      reason_(subject.shared.reason()),
-      has_verdict_(machine_.is_probed()) {}
+      has_verdict_(machine_.is_probed()) {
+  if (!settled_) return;
+  address_ = subject.shared.address();
+  reason_ = subject.shared.reason();
+}
+
+// In this order: nobody is sent to an address that is empty, and who dies on the way leaves nothing
+// that passes for the truth about either place.
+void BackendWatch::settle() {
+  if (std::exchange(settled_, true)) return;
+  UpstreamState& shared = subject_.shared;
+  shared.set_place(UpstreamState::kNowhere);
+  shared.set_ramp_began_ms(0);
+  if (has_verdict_ || address_.is_empty()) {
+    show();
+  } else {
+    shared.set_health(HealthState::kUnknown, HealthCause::kNone);
+  }
+  shared.explain(has_verdict_ ? machine_.since_ms() : 0, reason_);
+  publish_address();
+  shared.set_place(place_);
+}
 
 void BackendWatch::start(Duration delay) {
-  if (subject_.shared.ramp_began_ms() != 0) go_on_with_ramp();
+  if (settled_ && subject_.shared.ramp_began_ms() != 0) go_on_with_ramp();
   if (has_verdict_) show();  // as this config has it, which need not be as the one before
   if (!address_.is_empty()) return probe_after(delay);
+  if (!settled_) return;
   // No address, no use: said before the first answer, without calling it a change.
   subject_.shared.set_health(
       subject_.shared.is_drained() ? HealthState::kDraining : HealthState::kDown,
@@ -67,8 +97,12 @@ void BackendWatch::start(Duration delay) {
 
 void BackendWatch::move_to(const SocketAddress& address) {
   address_ = address;
-  // The cells of a shared address are not used up for nothing.
-  if (address != subject_.shared.address()) subject_.shared.publish_address(address);
+  if (settled_) publish_address();
+}
+
+// The cells of a shared address are not used up for nothing.
+void BackendWatch::publish_address() noexcept {
+  if (address_ != subject_.shared.address()) subject_.shared.publish_address(address_);
 }
 
 void BackendWatch::on_resolved(const SocketAddress& address) {
@@ -199,7 +233,7 @@ void BackendWatch::publish(bool changed, const std::string& what) {
   if (!changed) return;
   const std::string grounds = machine_.grounds();
   reason_ = grounds.empty() ? what : fmt::format("{}, {}", what, grounds);
-  subject_.shared.explain(machine_.since_ms(), reason_);
+  if (settled_) subject_.shared.explain(machine_.since_ms(), reason_);
   if (machine_.state() == HealthState::kDown) {
     subject_.metrics.ejections[static_cast<std::size_t>(machine_.cause())].add();
   }
@@ -257,6 +291,7 @@ void BackendWatch::ignore_health(bool ignored) {
 }
 
 void BackendWatch::show() noexcept {
+  if (!settled_) return;
   const HealthState state = effective_state();
   const bool is_finishing =
       state == HealthState::kDraining && machine_.state() != HealthState::kDown;
@@ -270,7 +305,7 @@ HealthState BackendWatch::effective_state() const noexcept {
 }
 
 KeyShare BackendWatch::keys() const noexcept {
-  if (subject_.shared.is_drained() || subject_.shared.address().is_empty()) return kNoKeys;
+  if (subject_.shared.is_drained() || address_.is_empty()) return kNoKeys;
   if (machine_.state() == HealthState::kDown) return health_ignored_ ? kAllKeys : kNoKeys;
   if (!is_ramping()) return kAllKeys;
   const auto passed = monotonic_ms() - subject_.shared.ramp_began_ms();
@@ -285,7 +320,7 @@ Duration BackendWatch::ramp_step() const noexcept {
 }
 
 void BackendWatch::begin_ramp() {
-  if (subject_.config.slow_start == Duration(0)) return;
+  if (subject_.config.slow_start == Duration(0) || !settled_) return;
   subject_.shared.set_ramp_began_ms(monotonic_ms());
   go_on_with_ramp();
 }
@@ -313,7 +348,7 @@ void BackendWatch::on_ramp_step() {
 }
 
 void BackendWatch::end_ramp() noexcept {
-  subject_.shared.set_ramp_began_ms(0);
+  if (settled_) subject_.shared.set_ramp_began_ms(0);
   ramp_timer_.reset();
 }
 

@@ -1,6 +1,8 @@
 // One backend under watch: decides when to probe it, feeds its state machine, and publishes what
 // comes out: to the workers (UpstreamState), to the counters (MasterUpstreamMetrics), to the log.
-// Owner: the HealthMonitor.
+// Where the config moves a backend, the workers learn nothing before it is settled: until then they
+// serve by the config before, and the verdict there is not the verdict here. Owner: the
+// HealthMonitor.
 // Invariant: once started, and while the backend has an address, either a probe is under way or the
 // timer runs towards the next.
 #pragma once
@@ -22,6 +24,9 @@
 #include "shared/memory/upstream_state.h"
 
 namespace ringmaster {
+
+// What stands for a backend's configured address in UpstreamState. Never UpstreamState::kNowhere.
+std::uint64_t place_of(const BackendConfig& backend);
 
 class BackendWatch final : private HealthProbe::Owner {
  public:
@@ -51,6 +56,9 @@ class BackendWatch final : private HealthProbe::Owner {
   BackendWatch(const BackendWatch&) = delete;
   BackendWatch& operator=(const BackendWatch&) = delete;
 
+  // What the workers know is of this backend's place from now on: publishes address and verdict.
+  // Nothing, where that was so from the beginning.
+  void settle();
   // The first probe follows after `delay`, or as soon as there is an address.
   void start(Duration delay);
   // A worker could not reach the backend: probes at once, and one failure is enough.
@@ -65,11 +73,12 @@ class BackendWatch final : private HealthProbe::Owner {
   void set_drained(bool drained);
   // Whether it is used although it is down, for nearly all are (health.panic_threshold).
   void ignore_health(bool ignored);
-  // Publishes an address, without a probe.
+  // Moves to an address, without a probe.
   void move_to(const SocketAddress& address);
 
   std::size_t index() const noexcept { return subject_.index; }
   std::uint32_t upstream() const noexcept { return subject_.upstream; }
+  const SocketAddress& address() const noexcept { return address_; }  // empty: not known
   bool has_verdict() const noexcept { return has_verdict_; }
   bool is_up() const noexcept;  // answers its probes, and no operator has drained it
   bool is_drained() const noexcept { return subject_.shared.is_drained(); }
@@ -86,6 +95,7 @@ class BackendWatch final : private HealthProbe::Owner {
   void schedule_next(bool had_verdict);
   void publish(bool changed, const std::string& what);
   void show() noexcept;  // the health word, as things stand
+  void publish_address() noexcept;
   void log_change(HealthState before);
   void log_what_was_left_out();
   bool answers() const noexcept;
@@ -107,7 +117,9 @@ class BackendWatch final : private HealthProbe::Owner {
   Owner& owner_;
   // Constant after construction.
   const std::string request_;
+  const std::uint64_t place_;  // where the config has it
   // Owned.
+  bool settled_;  // what the workers know is of that place
   HealthStateMachine machine_;
   OwnedHandle<uv_timer_t> timer_;       // towards the next probe
   OwnedHandle<uv_timer_t> ramp_timer_;  // only while the share of keys grows

@@ -49,15 +49,26 @@ bool HealthMonitor::set_drained(std::string_view name, bool drained) {
   return false;
 }
 
-void HealthMonitor::start() {
+void HealthMonitor::start(std::uint32_t serving) {
   started_ = true;
   go_on_with_panic();
   reconsider_panic();
   for (std::size_t i = 0; i < watches_.size(); ++i) {
     find_address(i);
+    if (!is_used_by(serving, watches_[i]->upstream())) watches_[i]->settle();
     const std::size_t delay_ms = i * kFirstRoundMs / std::max(watches_.size(), kFirstRoundMs);
     watches_[i]->start(Duration{delay_ms});
   }
+}
+
+void HealthMonitor::put_in_force() {
+  for (const auto& watch : watches_) watch->settle();
+  observer_.on_health_changed(watches_.front()->upstream());
+}
+
+bool HealthMonitor::is_used_by(std::uint32_t generation, std::uint32_t upstream) const noexcept {
+  return segment_.is_laid_out(generation) &&
+         segment_.routing(generation).routes[upstream].weight != 0;
 }
 
 // A host name begins where an earlier generation found it.
@@ -66,12 +77,7 @@ void HealthMonitor::find_address(std::size_t backend) {
   BackendWatch& watch = *watches_[backend];
   if (const auto literal = literal_address(config)) return watch.move_to(*literal);
 
-  SocketAddress known = segment_.upstream(watch.upstream()).address();
-  if (!known.is_empty()) {
-    known.set_port(config.port);
-    watch.move_to(known);
-  }
-  resolver_.add(backend, config, known);
+  resolver_.add(backend, config, watch.address());
 }
 
 void HealthMonitor::on_reports() {

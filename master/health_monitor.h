@@ -41,8 +41,12 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   HealthMonitor(const HealthMonitor&) = delete;
   HealthMonitor& operator=(const HealthMonitor&) = delete;
 
-  // Publishes literal addresses, starts lookups and the first round of probes.
-  void start();
+  // Starts lookups and the first round of probes. `serving`: the generation by which requests go
+  // until put_in_force(), 0 for none; of backends that it has elsewhere nothing is published
+  // before.
+  void start(std::uint32_t serving);
+  // This config is the one that requests go by from now on.
+  void put_in_force();
   // The eventfd fired: collects the suspicion board and probes whom it names.
   void on_reports();
 
@@ -51,12 +55,15 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   bool set_drained(std::string_view name, bool drained);
 
   BackendHealth snapshot(std::size_t backend) const { return watches_[backend]->health(); }
+  // Lookups that have not been answered; the process cannot exit() in order before they are.
+  bool has_lookups_under_way() const noexcept { return resolver_.has_lookups_under_way(); }
   bool first_round_done() const noexcept { return started_ && awaited_ == 0; }
   std::size_t up_count() const noexcept;  // backends up or suspect
   // So few backends are up that all are used (health.panic_threshold).
   bool is_panicking() const noexcept { return panicking_; }
 
  private:
+  bool is_used_by(std::uint32_t generation, std::uint32_t upstream) const noexcept;
   void find_address(std::size_t backend);
   bool must_panic() const noexcept;
   void go_on_with_panic();

@@ -133,6 +133,13 @@ Result<std::unique_ptr<Master>> create_master(const StartConfig& start, const La
   return last ? Master::create(*last, launch, inherited) : std::move(master);
 }
 
+// In order, libuv would wait for its threads, and each of those for a DNS server that is silent; an
+// answer that came meanwhile would go to a loop that is gone.
+[[noreturn]] void leave_without_waiting(int exit_code) {
+  std::fflush(nullptr);
+  ::_exit(exit_code);
+}
+
 int serve(const Options& options, const Launch& launch) {
   hold_signals();
   log::start("master", log::Level::kInfo);
@@ -157,6 +164,7 @@ int serve(const Options& options, const Launch& launch) {
   Master::Outcome outcome = (*master)->run();
   // A worker never returns to the master's objects: they are the master's, in the other process.
   if (outcome.birth) ::_exit(run_worker(*std::move(outcome.birth)));
+  if ((*master)->has_lookups_under_way()) leave_without_waiting(outcome.exit_code);
   return outcome.exit_code;
 }
 

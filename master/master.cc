@@ -191,7 +191,7 @@ void Master::start_timers() {
 }
 
 Master::Outcome Master::run() {
-  health_.start();
+  health_.start(phase_ == Phase::kTakingOver ? segment_.generations().in_force() : 0);
   const bool is_first_process = ::getpid() == 1;  // of a container
   for (;;) {
     if (may_spawn()) {

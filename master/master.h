@@ -55,6 +55,8 @@ class Master final : private HealthMonitor::Observer {
     std::optional<WorkerBirth> birth;
   };
   Outcome run();
+  // After run(): threads are at work that the process' exit() would wait for.
+  bool has_lookups_under_way() const noexcept { return health_.has_lookups_under_way(); }
 
  private:
   // All that is opened or taken over before there can be a master.
@@ -117,6 +119,7 @@ class Master final : private HealthMonitor::Observer {
   void complete_reload();
   void fail_reload(const std::string& why);
   void retire_backends();
+  void reprice_buckets();
   void exec_next_image(const std::string& failure);
   bool is_quiet() const noexcept;
   bool hear_last_signals();

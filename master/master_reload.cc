@@ -66,7 +66,10 @@ bool Master::is_quiet() const noexcept {
 
 void Master::put_in_force() {
   MasterSlab& facts = segment_.master();
+  health_.put_in_force();
   segment_.generations().put_in_force(generation_);
+  retire_backends();
+  reprice_buckets();
   std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
   // The service's place leads to the new socket by now.
@@ -78,10 +81,10 @@ void Master::put_in_force() {
     log::warning("the config is longer than {} bytes: it is not kept to fall back on",
                  kMaxArchivedConfig);
   }
-  retire_backends();
 }
 
-// Backends that this config does not have any more: their series stay for a while.
+// Backends that this config does not have any more, or that a refused one was to have: their series
+// stay for a while.
 void Master::retire_backends() {
   std::vector<bool> in_use(segment_.upstream_count());
   for (const std::uint32_t upstream : upstreams_) in_use[upstream] = true;
@@ -90,6 +93,17 @@ void Master::retire_backends() {
     if (in_use[i] || upstream.retired_at_ms() != 0) continue;
     upstream.set_retired_at_ms(static_cast<std::uint64_t>(wall_clock_ms()));
   }
+}
+
+// A client that had spent its burst neither gets another nor waits by the rate of yesterday.
+void Master::reprice_buckets() {
+  const RateLimitConfig& limit = config_.rate_limit;
+  if (limit.requests_per_second == 0) return;
+  const BucketRate rate = BucketRate::of(limit.requests_per_second, limit.burst);
+  const std::uint64_t before = segment_.master().bucket_interval.get();
+  // First: should we be killed on the way, nobody pays the new price twice.
+  segment_.master().bucket_interval.set(rate.interval);
+  segment_.buckets(limit.table_entries).reprice(before, rate, monotonic_ns());
 }
 
 void Master::complete_reload() {

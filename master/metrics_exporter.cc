@@ -29,14 +29,18 @@ struct BackendRow {
 using Rows = std::vector<BackendRow>;
 
 // A backend that was taken out of the config keeps its series until its last request is done and
-// nobody can have missed the last of its counts.
+// nobody can have missed the last of its counts. One that is being taken out has no such time yet:
+// it serves until the reload is done.
 void add_retired(const ReportSource& source, Rows& rows) {
   const auto now = static_cast<std::uint64_t>(wall_clock_ms());
-  for (std::uint32_t i = 0; i < source.segment.upstream_count(); ++i) {
+  std::vector<bool> is_told(source.segment.upstream_count());
+  for (const std::uint32_t upstream : source.upstreams) is_told[upstream] = true;
+  for (std::uint32_t i = 0; i < is_told.size(); ++i) {
+    if (is_told[i]) continue;
     const UpstreamState& upstream = source.segment.upstream(i);
     const std::uint64_t retired = upstream.retired_at_ms();
-    if (retired == 0) continue;
-    if (now - retired > kRetiredSeriesMs && source.segment.in_flight(i) == 0) continue;
+    const bool is_over = retired != 0 && now - retired > kRetiredSeriesMs;
+    if (is_over && source.segment.in_flight(i) == 0) continue;
     rows.push_back({upstream.name(), false, 0, HealthState::kDown, sum_upstream(source.segment, i),
                     source.segment.master().upstreams[i]});
   }

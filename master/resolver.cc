@@ -66,6 +66,7 @@ class Resolver::Name {
     return current_;
   }
   std::size_t address_count() const noexcept { return answer_.size(); }
+  bool is_looked_up() const noexcept { return lookup_ != nullptr; }
 
   const std::size_t id;
 
@@ -161,6 +162,11 @@ std::optional<SocketAddress> Resolver::next_address(std::size_t id) {
 std::size_t Resolver::address_count(std::size_t id) const noexcept {
   const Name* name = find(id);
   return name != nullptr ? name->address_count() : 1;
+}
+
+bool Resolver::has_lookups_under_way() const noexcept {
+  return std::any_of(names_.begin(), names_.end(),
+                     [](const auto& name) { return name->is_looked_up(); });
 }
 
 Resolver::Name* Resolver::find(std::size_t id) const noexcept {

@@ -66,6 +66,8 @@ class Resolver {
   std::optional<SocketAddress> next_address(std::size_t id);
   // How many addresses the last answer had.
   std::size_t address_count(std::size_t id) const noexcept;
+  // Whether a thread is, or may be, at work on an answer: it uses the loop when it has it.
+  bool has_lookups_under_way() const noexcept;
 
  private:
   class Name;

@@ -32,6 +32,7 @@ struct alignas(kCacheLine) MasterSlab {
   // scrape was shown last: a counter must not fall because its master died.
   Gauge earlier_cpu_ns;
   Gauge shown_cpu_ns;
+  Gauge bucket_interval;  // what a token costs by the config in force (BucketRate); 0: nothing
   std::array<MasterUpstreamMetrics, kMaxUpstreams> upstreams;
 };
 static_assert(std::is_standard_layout_v<MasterSlab>);

@@ -105,6 +105,14 @@ bool confirm(BucketSet& set, std::uint32_t index, BucketEntry seen, const Bucket
   return change(set.clients[index], seen, {tag, now + rate.interval});
 }
 
+// How far a bucket's arrival time runs ahead once its tokens cost another interval.
+std::uint64_t repriced(std::uint64_t ahead, std::uint64_t before, const BucketRate& rate) noexcept {
+  constexpr EntryBits kMost = kMaxTolerance;
+  const EntryBits tokens_at_new_price =
+      before == 0 ? EntryBits{ahead} : EntryBits{ahead} * rate.interval / before;
+  return std::min(static_cast<std::uint64_t>(std::min(tokens_at_new_price, kMost)), rate.tolerance);
+}
+
 }  // namespace
 
 BucketRate BucketRate::of(std::uint32_t requests_per_second, std::uint32_t burst) noexcept {
@@ -190,21 +198,43 @@ void TokenBucketTable::note_used(const BucketSet& set) noexcept {
   if (used.load(std::memory_order_relaxed) == 0) used.store(1, std::memory_order_relaxed);
 }
 
-std::uint64_t TokenBucketTable::count_active(std::uint64_t now_ns) const noexcept {
-  const std::uint64_t now = now_ns * kUnitsPerNs;
-  std::uint64_t active = 0;
+template <class Visit>
+void TokenBucketTable::for_each_used(Visit&& visit) const noexcept {
   for (std::size_t first = 0; first <= mask_; first += kSetsPerPage) {
-    // relaxed, both loads: a count of what changes meanwhile anyhow.
+    // relaxed: whoever comes meanwhile is found, or is not, as if he had come later.
     const std::atomic_ref used(page_used_[first / kSetsPerPage]);
     if (used.load(std::memory_order_relaxed) == 0) continue;
     const std::size_t end = std::min<std::size_t>(first + kSetsPerPage, mask_ + std::size_t{1});
-    for (std::size_t i = first; i < end; ++i) {
-      for (BucketEntry& entry : sets_[i].clients) {
-        const std::atomic_ref arrival(entry.arrival);
-        if (arrival.load(std::memory_order_relaxed) > now) ++active;
-      }
-    }
+    for (std::size_t i = first; i < end; ++i) visit(sets_[i]);
   }
+}
+
+void TokenBucketTable::reprice(std::uint64_t before, const BucketRate& rate,
+                               std::uint64_t now_ns) noexcept {
+  const std::uint64_t now = now_ns * kUnitsPerNs;
+  const auto reprice_one = [&](BucketEntry& entry) {
+    BucketEntry seen = read(entry);
+    while (seen.arrival > now) {
+      const std::uint64_t ahead = repriced(seen.arrival - now, before, rate);
+      if (change(entry, seen, {seen.tag, now + ahead})) return;
+    }
+  };
+  for_each_used([&](BucketSet& set) {
+    for (BucketEntry& entry : set.clients) reprice_one(entry);
+    reprice_one(set.overflow);
+  });
+}
+
+std::uint64_t TokenBucketTable::count_active(std::uint64_t now_ns) const noexcept {
+  const std::uint64_t now = now_ns * kUnitsPerNs;
+  std::uint64_t active = 0;
+  for_each_used([&](BucketSet& set) {
+    for (BucketEntry& entry : set.clients) {
+      // relaxed: a count of what changes meanwhile anyhow.
+      const std::atomic_ref arrival(entry.arrival);
+      if (arrival.load(std::memory_order_relaxed) > now) ++active;
+    }
+  });
   return active;
 }
 

@@ -1,8 +1,10 @@
 // Rate limits, one bucket a client, exact over all workers together (GCRA: the generic cell rate
 // algorithm, a token bucket kept as one time stamp).
 // Writers: any worker, by one 16-byte compare-and-swap; a worker killed anywhere leaves a usable
-// table, because tag and arrival time only ever change together. Reader: the master, for reports.
-// Invariant: of a live entry the arrival time never moves back. A full bucket is the same as none,
+// table, because tag and arrival time only ever change together. The master reads it for reports,
+// and writes, by the same means, when a reload changes the rate.
+// Invariant: of a live entry the arrival time never moves back, unless the rate changes. A full
+// bucket is the same as none,
 // so only an entry whose arrival time has passed is ever given to another client; where a set has
 // none such, the newcomer is charged to the set's overflow bucket: churning addresses wins no fresh
 // burst, and memory is fixed.
@@ -75,6 +77,11 @@ class TokenBucketTable {
   // `tag` is one of tag_of().
   BucketDecision take(std::uint64_t tag, const BucketRate& rate, std::uint64_t now_ns) noexcept;
 
+  // The rate has changed: each client keeps as many tokens as it has taken, at the new rate's
+  // price, and none is further behind than one that has spent the new burst. By the master, while
+  // workers take; who is killed on the way leaves some as they were. `before`: 0, or its interval.
+  void reprice(std::uint64_t before, const BucketRate& rate, std::uint64_t now_ns) noexcept;
+
   // Entries that are not full at `now_ns`. Walks all of the table that was ever used, so it takes
   // milliseconds where there were many clients: for the master's reports only.
   std::uint64_t count_active(std::uint64_t now_ns) const noexcept;
@@ -87,6 +94,9 @@ class TokenBucketTable {
                                                  const BucketRate& rate,
                                                  std::uint64_t now) noexcept;
   void note_used(const BucketSet& set) noexcept;
+  // Calls `visit(set)` for each set that may have been used.
+  template <class Visit>
+  void for_each_used(Visit&& visit) const noexcept;
 
   // Borrowed: one byte a page of sets, not 0 once the page was ever written to, so that counting
   // need not look at the others: reading a page of shared memory is enough to allocate it.

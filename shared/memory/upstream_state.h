@@ -45,7 +45,14 @@ class alignas(kCacheLine) UpstreamState {
     drained_.store(0, std::memory_order_relaxed);
     retired_at_ms_.store(0, std::memory_order_relaxed);
     changed_at_ms_.store(0, std::memory_order_relaxed);
+    place_.store(kNowhere, std::memory_order_relaxed);
     reason_[0] = '\0';
+  }
+  // Of which place, as configured, the address and the verdict are: a digest of it, or kNowhere
+  // while they change from one to the next. A successor believes them of no other.
+  void set_place(std::uint64_t place) noexcept {
+    // release: a master killed here leaves either kNowhere or what was published before.
+    place_.store(place, std::memory_order_release);
   }
   // What people are told of the state; it outlives the master's image with it. Cut to fit.
   void explain(std::int64_t since_ms, std::string_view reason) noexcept {
@@ -118,6 +125,7 @@ class alignas(kCacheLine) UpstreamState {
   std::int64_t changed_at_ms() const noexcept {
     return changed_at_ms_.load(std::memory_order_relaxed);
   }
+  std::uint64_t place() const noexcept { return place_.load(std::memory_order_acquire); }
   std::string_view reason() const noexcept { return {reason_, ::strnlen(reason_, sizeof reason_)}; }
   std::uint64_t ramp_began_ms() const noexcept {
     return ramp_began_ms_.load(std::memory_order_relaxed);
@@ -127,6 +135,7 @@ class alignas(kCacheLine) UpstreamState {
     return retired_at_ms_.load(std::memory_order_relaxed);
   }
 
+  static constexpr std::uint64_t kNowhere = 0;
   static constexpr std::size_t kNameBytes = 64;
   static constexpr std::size_t kReasonBytes = 128;
   static constexpr std::uint32_t kAddressCells = 8;
@@ -144,6 +153,7 @@ class alignas(kCacheLine) UpstreamState {
   std::atomic<std::uint64_t> ramp_began_ms_;
   std::atomic<std::int64_t> changed_at_ms_;
   std::atomic<std::uint64_t> retired_at_ms_;
+  std::atomic<std::uint64_t> place_;
   char reason_[kReasonBytes];
 };
 static_assert(std::is_standard_layout_v<UpstreamState>);

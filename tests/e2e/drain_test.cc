@@ -123,6 +123,20 @@ TEST(Stop, WhatExceedsTheDrainTimeoutIsCut) {
   never.set();
 }
 
+// Nor for the threads in which libuv has host names looked up.
+TEST(Stop, DoesNotWaitForADnsServerThatIsSilent) {
+  if (binary_is_sanitized()) GTEST_SKIP() << "its runtime must be loaded first";
+  Backend backend("s1");
+  StartOptions options;
+  options.environment = {"LD_PRELOAD=" + silent_dns_library()};
+  Ringmaster ringmaster(
+      backend.toml() + "[[backend]]\nname = \"s2\"\naddress = \"named.invalid:80\"\n", options);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
+}
+
 TEST(Stop, ARequestSentInThatVeryMomentIsAnswered) {
   Backend backend("s1");
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());

@@ -367,6 +367,21 @@ TEST(Reload, GivesNoClientAFreshBurst) {
   EXPECT_LE(again, watch.elapsed() / seconds(1) + 1) << "what the time since the first earned";
 }
 
+// As the old rate has it, the next token would come in a minute.
+TEST(Reload, AsksNoClientToWaitByTheRateOfBefore) {
+  Backend backend("s1");
+  const auto with = [&](const std::string& limit) {
+    return "[rate_limit]\n" + limit + backend.toml();
+  };
+  Ringmaster ringmaster(with("requests_per_second = 1\nburst = 60\n"));
+  while (get(ringmaster.endpoint(), "/").status == 200) {
+  }
+  ringmaster.write_config(with("requests_per_second = 10\nburst = 10\n"));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_TRUE(
+      wait_until([&] { return get(ringmaster.endpoint(), "/").status == 200; }, seconds(3)));
+}
+
 TEST(Reload, KnowsAtOnceWhoWasDown) {
   Backend up("up");
   Backend down("down");

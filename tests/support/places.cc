@@ -36,6 +36,10 @@ std::string allocation_counter_library() {
   return RINGMASTER_ALLOCATION_COUNTER;
 }
 
+std::string silent_dns_library() {
+  return RINGMASTER_SILENT_DNS;
+}
+
 std::string chromium_binary() {
   return RINGMASTER_CHROMIUM;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "master/routing_publisher.h"
 #include "shared/base/clock.h"
 #include "tests/unit/master/fake_backend.h"
 #include "tests/unit/master/test_loop.h"
@@ -37,15 +38,23 @@ class HealthMonitorTest : public testing::Test, protected HealthMonitor::Observe
     config_.backends.push_back(backend);
     upstreams_.push_back(*segment_.add_upstream(backend.name));
   }
-  void start() {
+  // `serving`: a generation that goes on meanwhile.
+  void start(std::uint32_t serving = 0) {
+    monitor_.reset();
     monitor_ = std::make_unique<HealthMonitor>(loop_.get(), config_, segment_, upstreams_,
                                                static_cast<HealthMonitor::Observer&>(*this));
-    monitor_->start();
+    monitor_->start(serving);
   }
   void start_and_await_first_round() {
     start();
     ASSERT_TRUE(loop_.run_until([this] { return monitor_->first_round_done(); }));
   }
+  void move(std::size_t i, const SocketAddress& address) {
+    config_.backends[i].host = address.ip().to_string();
+    config_.backends[i].port = address.port();
+  }
+  // As an earlier master would have left it.
+  void was_known(std::size_t i) { shared(i).set_place(place_of(config_.backends[i])); }
   UpstreamState& shared(std::size_t i) { return segment_.upstream(upstreams_[i]); }
   bool comes_to(HealthState state, std::size_t i = 0) {
     return loop_.run_until([&] { return shared(i).health() == state; });
@@ -283,11 +292,68 @@ TEST_F(HealthMonitorTest, ANameThatCannotBeResolvedIsDownAndDoesNotHoldUpTheFirs
 TEST_F(HealthMonitorTest, ANewGenerationTakesOverWhatIsDown) {
   config_.health.rise = 3;
   add(backend_.address());
+  was_known(0);
+  shared(0).publish_address(backend_.address());
   shared(0).set_health(HealthState::kDown, HealthCause::kConnect);
   start_and_await_first_round();
   EXPECT_EQ(shared(0).health(), HealthState::kDown) << "one success is not enough to come back";
   ASSERT_TRUE(comes_to(HealthState::kUp));
   EXPECT_EQ(log_.count("info s1 up: 200, 3 of 3"), 1);
+}
+
+TEST_F(HealthMonitorTest, ABackendThatMovedWhileNobodyServedIsKnownOnlyByItsName) {
+  config_.health.interval = kNever;
+  add(backend_.address());
+  start_and_await_first_round();
+  FakeBackend moved(loop_.get());
+  move(0, moved.address());
+  start();
+  EXPECT_FALSE(monitor_->first_round_done());
+  EXPECT_EQ(shared(0).address(), moved.address());
+  EXPECT_EQ(shared(0).health(), HealthState::kUnknown);
+  ASSERT_TRUE(loop_.run_until([this] { return monitor_->first_round_done(); }));
+  EXPECT_EQ(shared(0).health(), HealthState::kUp);
+  start();
+  EXPECT_TRUE(monitor_->first_round_done()) << "the next one knows it there";
+}
+
+TEST_F(HealthMonitorTest, WhereABackendMovesIsTheWorkersBusinessOnceItIsInForce) {
+  config_.health.interval = kNever;
+  add(backend_.address());
+  start_and_await_first_round();
+  ASSERT_TRUE(publish_routing(config_, segment_, 1));
+  const std::uint64_t was = shared(0).place();
+  FakeBackend dead(loop_.get());
+  dead.refuse();
+  move(0, dead.address());
+  start(1);
+  ASSERT_TRUE(loop_.run_until([this] { return monitor_->first_round_done(); }));
+  EXPECT_EQ(monitor_->snapshot(0).state, HealthState::kDown);
+  EXPECT_EQ(shared(0).health(), HealthState::kUp);
+  EXPECT_EQ(shared(0).address(), backend_.address());
+  EXPECT_EQ(shared(0).place(), was);
+
+  monitor_->put_in_force();
+  EXPECT_EQ(shared(0).health(), HealthState::kDown);
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+  EXPECT_EQ(shared(0).address(), dead.address());
+  EXPECT_EQ(shared(0).place(), place_of(config_.backends[0]));
+  EXPECT_EQ(shared(0).reason(), "connect: connection refused, first probe");
+}
+
+TEST_F(HealthMonitorTest, ABackendThatMovesToNowhereHasNoAddress) {
+  config_.health.interval = kNever;
+  add(backend_.address());
+  start_and_await_first_round();
+  ASSERT_TRUE(publish_routing(config_, segment_, 1));
+  config_.backends[0].host = "no-such-host.invalid";
+  start(1);
+  ASSERT_TRUE(loop_.run_until([this] { return monitor_->first_round_done(); }));
+  EXPECT_EQ(shared(0).health(), HealthState::kUp) << "by the config that is still in force";
+  monitor_->put_in_force();
+  EXPECT_EQ(shared(0).health(), HealthState::kDown);
+  EXPECT_EQ(shared(0).cause(), HealthCause::kResolve);
+  EXPECT_TRUE(shared(0).address().is_empty());
 }
 
 TEST_F(HealthMonitorTest, MayBeDestroyedAfterAnyTurn) {
@@ -336,6 +402,7 @@ TEST_F(HealthMonitorTest, ASlowStartThatAnotherMasterBeganGoesOn) {
   config_.health.slow_start = kNever;
   config_.health.interval = kNever;
   add(backend_.address());
+  was_known(0);
   shared(0).publish_address(backend_.address());
   shared(0).set_health(HealthState::kSlowStart, HealthCause::kNone, 7);
   shared(0).set_ramp_began_ms(monotonic_ms());

@@ -48,7 +48,7 @@ TEST_F(StatusReportTest, TellsOfABackendThatWasProbed) {
   FakeBackend backend(loop_.get());
   backend.reply = "HTTP/1.1 500 Oh\r\n\r\n";
   for (auto& config : config_.backends) config.port = backend.address().port();
-  monitor_->start();
+  monitor_->start(0);
   ASSERT_TRUE(loop_.run_until([this] { return monitor_->first_round_done(); }));
   const Json report = status().at("backends").at(1);
   EXPECT_EQ(report.at("resolved"), backend.address().to_string());

@@ -188,6 +188,76 @@ TEST(TokenBucket, CountsWithTheLargestNumbersThatAConfigAllows) {
   EXPECT_EQ(table->take(3, slowest, kTwentyYears).retry_in_ns, kSecond);
 }
 
+// ---- A rate that changes -----------------------------------------------------------------------
+
+TEST(TokenBucketRepriced, AsksNoOneToWaitByTheRateOfBefore) {
+  Table table(kOneSet);
+  const auto slow = BucketRate::of(1, 100);
+  const auto fast = BucketRate::of(1'000, 10);
+  EXPECT_EQ(table.drain(kTag, slow, kStart), 100);
+  table->reprice(slow.interval, fast, kStart);
+  EXPECT_EQ(table.drain(kTag, fast, kStart), 0) << "what was spent is spent";
+  EXPECT_EQ(table.drain(kTag, fast, kStart + 1'000'000), 1);
+  EXPECT_EQ(table.drain(kTag, fast, kStart + kSecond), 10);
+}
+
+TEST(TokenBucketRepriced, GivesNoOneAFreshBurst) {
+  Table table(kOneSet);
+  const auto fast = BucketRate::of(1'000, 10);
+  const auto slow = BucketRate::of(1, 10);
+  EXPECT_EQ(table.drain(kTag, fast, kStart), 10);
+  EXPECT_TRUE(table->take(kTag + 1, fast, kStart).admitted);
+  table->reprice(fast.interval, slow, kStart);
+  EXPECT_EQ(table.drain(kTag, slow, kStart), 0);
+  EXPECT_EQ(table.drain(kTag + 1, slow, kStart), 9);
+  EXPECT_EQ(table.drain(kTag, slow, kStart + 3 * kSecond), 3);
+}
+
+TEST(TokenBucketRepriced, OfAPriceThatIsNotKnownOnlyBoundsWhatIsOwed) {
+  Table table(kOneSet);
+  const auto slow = BucketRate::of(1, 100);
+  const auto fast = BucketRate::of(10, 10);
+  EXPECT_EQ(table.drain(kTag, slow, kStart), 100);
+  table->reprice(0, fast, kStart);
+  EXPECT_EQ(table.drain(kTag, fast, kStart), 0);
+  EXPECT_EQ(table.drain(kTag, fast, kStart + kSecond), 10);
+}
+
+TEST(TokenBucketRepriced, TheOverflowBucketToo) {
+  Table table(kOneSet);
+  const auto slow = BucketRate::of(1, 100);
+  const auto fast = BucketRate::of(1'000, 10);
+  for (std::uint64_t tag = 1; tag <= kOneSet; ++tag) {
+    ASSERT_TRUE(table->take(tag, slow, kStart).admitted);
+  }
+  ASSERT_TRUE(table->take(99, slow, kStart).overflow);
+  ASSERT_EQ(table.drain(99, slow, kStart), 99);
+  table->reprice(slow.interval, fast, kStart);
+  EXPECT_EQ(table->take(99, fast, kStart).retry_in_ns, 1'000'000u);
+}
+
+TEST(TokenBucketRepriced, LosesNoTokenThatIsTakenMeanwhile) {
+  constexpr std::uint32_t kTakers = 3;
+  constexpr std::uint32_t kEach = 20'000;
+  Table table(kOneSet);
+  const auto rate = BucketRate::of(1, kTakers * kEach);
+  Shared<std::atomic<std::uint32_t>> admitted;
+  Shared<std::atomic<std::uint32_t>> taking;
+  taking->store(kTakers);
+  in_processes(kTakers + 1, [&](std::uint32_t which) {
+    if (which == kTakers) {
+      while (taking->load() != 0) table->reprice(rate.interval, rate, kStart);
+      return;
+    }
+    for (std::uint32_t i = 0; i < kEach; ++i) {
+      if (table->take(kTag, rate, kStart).admitted) admitted->fetch_add(1);
+    }
+    taking->fetch_sub(1);
+  });
+  EXPECT_EQ(admitted->load(), kTakers * kEach);
+  EXPECT_FALSE(table->take(kTag, rate, kStart).admitted);
+}
+
 // ---- Who is one client -------------------------------------------------------------------------
 
 TEST(TokenBucket, TellsIpv4ClientsApartByTheWholeAddress) {
