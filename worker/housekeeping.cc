@@ -16,9 +16,9 @@ constexpr std::size_t kWorthTrimming = 256 * 1024;
 }  // namespace
 
 Housekeeping::Housekeeping(WorkerContext& context, Proxy& proxy, ClientConnections& clients)
-    : lists_{&context.buffers.memory(),        &context.bulk_buffers.memory(),
-             &context.pending_writes.memory(), &proxy.exchanges.memory(),
-             &proxy.upstreams.memory(),        &clients.memory()},
+    : lists_{&context.buffers.memory(),          &context.bulk_buffers.memory(),
+             &context.outbox.pending().memory(), &proxy.exchanges.memory(),
+             &proxy.upstreams.memory(),          &clients.memory()},
       upstreams_(proxy.upstreams),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)) {}
 

@@ -26,6 +26,7 @@ class Worker {
         acceptor_(context_, clients_, std::move(birth.listeners), birth.hand_over_in),
         control_(std::move(birth.control)),
         turn_(open_handle<uv_prepare_t>(this, uv_prepare_init, loop)),
+        turn_end_(open_handle<uv_check_t>(this, uv_check_init, loop)),
         beat_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
         grace_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
         control_poll_(open_handle<uv_poll_t>(this, uv_poll_init, loop, control_.get())),
@@ -54,7 +55,13 @@ class Worker {
         0, kBeatMs);
     // Right before the kernel is asked: what timers do still belongs to the turn before.
     uv_prepare_start(turn_.get(), [](uv_prepare_t* prepare) noexcept {
-      if (auto* self = owner_of<Worker>(prepare)) self->context_.begin_turn();
+      auto* self = owner_of<Worker>(prepare);
+      if (self == nullptr) return;
+      self->context_.outbox.send_held();
+      self->context_.begin_turn();
+    });
+    uv_check_start(turn_end_.get(), [](uv_check_t* check) noexcept {
+      if (auto* self = owner_of<Worker>(check)) self->context_.outbox.send_held();
     });
     uv_poll_start(control_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
       if (auto* self = owner_of<Worker>(poll)) self->on_ring();
@@ -120,7 +127,10 @@ class Worker {
   void drain(bool hands_over) {
     if (context_.draining && context_.hands_over == hands_over) return;
     const bool is_first = !std::exchange(context_.draining, true);
-    if (!is_first && hands_over && !is_orphan_) return;
+    // Of a service that stops, nobody takes over.
+    if (!is_first && hands_over && !is_orphan_ && context_.slot.order() >= WorkerOrder::kDrain) {
+      return;
+    }
     context_.hands_over = hands_over;
     if (is_first) acceptor_.close();
     context_.slot.announce(WorkerState::kDraining);
@@ -146,7 +156,8 @@ class Worker {
   Housekeeping housekeeping_;
   Acceptor acceptor_;
   UniqueFd control_;
-  OwnedHandle<uv_prepare_t> turn_;
+  OwnedHandle<uv_prepare_t> turn_;    // before the kernel is asked what happened
+  OwnedHandle<uv_check_t> turn_end_;  // after all of it was acted upon
   OwnedHandle<uv_timer_t> beat_;
   OwnedHandle<uv_timer_t> grace_;
   OwnedHandle<uv_poll_t> control_poll_;

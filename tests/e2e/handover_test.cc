@@ -128,6 +128,47 @@ TEST(HandOver, ATunnelGoesOnThroughManyReloads) {
       [&] { return ringmaster.metrics().get("active_connections{backend=\"s1\"}") == 0; }));
 }
 
+// The handshake was under way when the others were handed over.
+TEST(HandOver, ATunnelThatBeginsMeanwhileFollows) {
+  Event go_on;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    go_on.wait();
+                    echo(conversation);
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/chat", kUpgrade));
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  ASSERT_EQ(ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}"), 1);
+  go_on.set();
+  ASSERT_EQ(client.receive_head().status, 101);
+  EXPECT_TRUE(wait_until(
+      [&] { return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}") == 0; }));
+  client.send("still there?\n");
+  EXPECT_EQ(client.stream().read_until("\n"), "still there?\n");
+}
+
+// A worker that was told to go keeps its tunnels, until there is a generation to take them over.
+TEST(HandOver, TheTunnelsOfAWorkerThatDrainsByItselfFollowAtTheNextReload) {
+  Backend backend("s1", Backend::Script(echo));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/chat", kUpgrade));
+  ASSERT_EQ(client.receive_head().status, 101);
+  const auto draining = [&] {
+    return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}");
+  };
+  ::kill(ringmaster.workers().at(0), SIGTERM);
+  ASSERT_TRUE(wait_until([&] { return draining() == 1; }));
+  ASSERT_TRUE(wait_until(
+      [&] { return ringmaster.metrics().get("ringmaster_workers{state=\"serving\"}") == 1; }));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_TRUE(wait_until([&] { return draining() == 0; }));
+  client.send("still there?\n");
+  EXPECT_EQ(client.stream().read_until("\n"), "still there?\n");
+}
+
 // Each side has sent more than the other reads: bytes are in every buffer on the way.
 TEST(HandOver, ATunnelUnderBackPressureLosesNoByte) {
   std::string flood;

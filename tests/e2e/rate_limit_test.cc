@@ -129,6 +129,24 @@ TEST(RateLimit, ARefusalLeavesTheConnectionUsable) {
   EXPECT_GT(statuses[429], 0);
 }
 
+// Refused is refused: that the client then leaves is no news.
+TEST(RateLimit, ARefusedPostCountsOnceThoughItsClientLeaves) {
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      "[server]\nworkers = 1\n[rate_limit]\nrequests_per_second = 1\nburst = 1\n" + backend.toml());
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 1000\r\n") + "the rest is never sent");
+  EXPECT_EQ(client.receive().status, 429);
+  client.stream().reset();
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_client_connections{state=\"active\"}") == 0;
+  }));
+  EXPECT_EQ(ringmaster.metrics().get("requests_dropped_total"), 1);
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_rejected_total"), 0)
+      << ringmaster.metrics().text();
+}
+
 TEST(RateLimit, ARefusedPostGetsItsAnswerThoughItsBodyIsNotWanted) {
   Backend backend("s1");
   Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 1\n" + backend.toml());

@@ -76,6 +76,25 @@ TEST(Timeout, ASlowBodyThatKeepsComingIsServed) {
   EXPECT_EQ(backend.requests().at(0).body, "abcdef");
 }
 
+// The answer has begun and says no more before it has all of the body.
+TEST(Timeout, ASlowBodyBehindAnEarlyAnswerIsServed) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n");
+                    conversation.read_body();
+                    conversation.stream().send(conversation.request().body);
+                  }));
+  Ringmaster ringmaster("[server]\nbody_timeout = \"2s\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 6\r\n"));
+  Response response = client.receive_head();
+  EXPECT_EQ(response.status, 200);
+  for (const char byte : std::string("abcdef")) {
+    EXPECT_FALSE(client.stream().is_readable(milliseconds(500)));  // 3 s in all
+    client.send({&byte, 1});
+  }
+  EXPECT_EQ(client.stream().read_exactly(6), "abcdef");
+}
+
 TEST(Timeout, ABackendThatDoesNotAnswerIsA504) {
   Event done;
   Backend backend("s1", Backend::Script([&](Conversation&) { done.wait(); }));

@@ -22,7 +22,7 @@ static_assert(kMostHandedBytes <= kBulkBuffer);  // what is handed over finds ro
 
 ClientConnection::ClientConnection(ClientConnections& all, const IpAddress& peer) noexcept
     : all_(all),
-      stream_(*this, all.context().pending_writes),
+      stream_(*this, all.context().outbox),
       timer_(all.context().timers, *this),
       peer_(peer),
       awaits_proxy_header_(all.context().config.server.proxy_protocol) {}
@@ -75,7 +75,7 @@ bool ClientConnection::hand_over() {
   connection.peer = peer_;
   connection.awaits_proxy_header = awaits_proxy_header_;
   if (state_ == State::kTunnel) {
-    if (!exchange_->describe_tunnel(connection)) return true;  // served here to its end
+    if (!exchange_->describe_tunnel(connection)) return true;  // not now: on_tunnel() tries again
   } else if (exchange_ == nullptr && state_ != State::kLingering && !peer_ended_ &&
              !stream_.is_writing()) {
     if (input_) connection.from_client = input_->unread();
@@ -213,8 +213,10 @@ void ClientConnection::resume_reading() {
   if (!peer_ended_ && !input_->room().empty()) stream_.start_reading();
 }
 
+// What could not be handed over before it was one, or with bytes under way, can be tried now.
 void ClientConnection::on_tunnel() {
   become(State::kTunnel);
+  if (all_.context().hands_over) all_.hand_over_later();
 }
 
 void ClientConnection::on_exchange_done(Exchange::Ending ending) {
@@ -238,7 +240,7 @@ void ClientConnection::linger() {
   stream_.end_writing();
   if (input_) input_.reset();
   stream_.start_reading();
-  timer_.arm(kLinger);
+  timer_.arm(all_.context().draining ? kDrainGrace : kLinger);
   linger_until_ms_ = uv_now(all_.context().loop) + kMostLingerMs;
 }
 
@@ -272,7 +274,7 @@ void ClientConnection::begin_drain() noexcept {
 }
 
 bool ClientConnection::cut(RejectReason reason) {
-  const bool busy = exchange_ != nullptr && exchange_->has_complete_head();
+  const bool busy = exchange_ != nullptr && exchange_->owes_answer();
   if (exchange_ != nullptr) {
     exchange_->cut(reason);  // ends in on_exchange_done()
   } else {

@@ -81,6 +81,10 @@ void TcpStream::start_reading() noexcept {
 }
 
 void TcpStream::read() {
+  if (outbox_.is_due()) {
+    outbox_.send_held();
+    if (!reading_) return;
+  }
   const std::span<char> room = owner_.read_room();
   if (room.empty()) return stop_reading();
   const ssize_t n = receive(fd_, room);
@@ -105,16 +109,17 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   std::size_t left = sent > 0 ? static_cast<std::size_t>(sent) : 0;
   std::size_t first = 0;
   while (first < pieces.size() && left >= pieces[first].len) left -= pieces[first++].len;
+  untaken_ = 0;
   if (first == pieces.size()) return WriteStatus::kDone;
   pieces[first].base += left;
   pieces[first].len -= left;
 
-  PendingWrite* pending = pending_pool_.create();
+  PendingWrite* pending = outbox_.pending().create();
   for (std::size_t i = 0; i < holds.size(); ++i) pending->holds[i] = std::move(*holds[i]);
   pending->request.data = this;
   const auto done = [](uv_write_t* request, int status) noexcept {
     auto* self = static_cast<TcpStream*>(request->data);
-    self->pending_pool_.destroy(reinterpret_cast<PendingWrite*>(request));
+    self->outbox_.pending().destroy(reinterpret_cast<PendingWrite*>(request));
     self->writing_ = false;
     if (!self->closing_) self->owner_.on_written(status);
   };
@@ -122,16 +127,52 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   const int error =
       uv_write(&pending->request, reinterpret_cast<uv_stream_t*>(&handle_), pieces.data() + first,
                static_cast<unsigned>(pieces.size() - first), done);
+  untaken_ = untaken_bytes();
   if (error == 0) return WriteStatus::kPending;
   writing_ = false;
-  pending_pool_.destroy(pending);
+  outbox_.pending().destroy(pending);
   return WriteStatus::kFailed;
 }
 
+TcpStream::WriteStatus TcpStream::write_soon(uv_buf_t bytes, BufferLease& hold) {
+  if (closing_) return WriteStatus::kFailed;
+  if (!outbox_.hold_back(*this, bytes, hold)) {
+    BufferLease* holds[] = {&hold};
+    return write({&bytes, 1}, holds);
+  }
+  writing_ = held_back_ = true;
+  return WriteStatus::kPending;
+}
+
+// The outbox has come to what we held back.
+void TcpStream::send_held(uv_buf_t bytes, BufferLease hold) {
+  writing_ = held_back_ = false;
+  BufferLease* holds[] = {&hold};
+  switch (write({&bytes, 1}, holds)) {
+    case WriteStatus::kDone:
+      return owner_.on_written(0);
+    case WriteStatus::kPending:
+      return;
+    case WriteStatus::kFailed:
+      return owner_.on_written(kNothingSent);
+  }
+}
+
+void TcpStream::forget_held() noexcept {
+  if (held_back_) outbox_.take_back(*this);
+  held_back_ = false;
+}
+
+// Of a pending write, and of what the kernel holds.
 std::size_t TcpStream::untaken_bytes() const noexcept {
   int held = 0;
   ::ioctl(fd(), SIOCOUTQ, &held);
   return unsent_bytes() + static_cast<std::size_t>(held);
+}
+
+bool TcpStream::has_moved_on() noexcept {
+  const std::size_t untaken = untaken_bytes();
+  return untaken < std::exchange(untaken_, untaken);
 }
 
 bool TcpStream::was_reset() const noexcept {
@@ -148,6 +189,7 @@ void TcpStream::reset() noexcept {
   if (closing_) return;
   closing_ = true;
   reading_ = false;
+  forget_held();
   if (uv_tcp_close_reset(&handle_, on_closed_callback) != 0) {
     uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed_callback);
   }
@@ -157,6 +199,7 @@ void TcpStream::close() noexcept {
   if (closing_) return;
   closing_ = true;
   reading_ = false;
+  forget_held();
   uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed_callback);
 }
 

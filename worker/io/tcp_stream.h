@@ -1,28 +1,20 @@
 // TcpStream: one TCP connection on the worker's loop. Reads go straight into the owner's memory;
-// writes are tried at once and only what the kernel would not take is queued, together with the
-// buffers it lies in. The owner lives until on_closed(): libuv keeps the handle, which is embedded
-// here, that long.
+// writes are tried at once, or at the end of the loop's turn, and only what the kernel would not
+// take is queued, together with the buffers it lies in. The owner lives until on_closed(): libuv
+// keeps the handle, which is embedded here, that long.
 #pragma once
 
 #include <uv.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "shared/base/socket_address.h"
 #include "worker/io/buffer_pool.h"
-#include "worker/io/object_pool.h"
+#include "worker/io/outbox.h"
 
 namespace ringmaster {
-
-// A write that the kernel did not take whole. Owns what it still needs until libuv is done with it.
-struct PendingWrite {
-  uv_write_t request;
-  std::array<BufferLease, 2> holds;
-};
-using PendingWritePool = ObjectPool<PendingWrite>;
 
 class TcpStream {
  public:
@@ -35,7 +27,8 @@ class TcpStream {
     // The peer ended its side (UV_EOF) or the connection broke (any other error). Reading has
     // stopped.
     virtual void on_read_end(int error) = 0;
-    // A write that had been pending went out whole (0) or failed.
+    // A write that had been pending went out whole (0) or failed; kNothingSent: with no byte of it
+    // taken by the kernel.
     virtual void on_written(int status) = 0;
     // The last call: the stream may be destroyed, by its owner's destruction.
     virtual void on_closed() = 0;
@@ -44,7 +37,9 @@ class TcpStream {
     ~Owner() = default;
   };
 
-  TcpStream(Owner& owner, PendingWritePool& pool) noexcept : owner_(owner), pending_pool_(pool) {}
+  static constexpr int kNothingSent = UV_ECANCELED;
+
+  TcpStream(Owner& owner, Outbox& outbox) noexcept : owner_(owner), outbox_(outbox) {}
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
@@ -64,14 +59,21 @@ class TcpStream {
   // only then) and whatever else the pieces lie in must stay until on_written(). Precondition:
   // !is_writing().
   WriteStatus write(std::span<uv_buf_t> pieces, std::span<BufferLease*> holds = {});
+  // The same for `bytes`, which lie in `hold`, at the end of this turn of the loop and together
+  // with those of other streams (as a rule: kPending). If the stream is closed before, they are not
+  // sent.
+  WriteStatus write_soon(uv_buf_t bytes, BufferLease& hold);
   bool is_writing() const noexcept { return writing_; }
+  // Of what is pending nothing was tried yet.
+  bool is_held_back() const noexcept { return held_back_; }
   // Of a pending write: what the kernel has not taken.
   std::size_t unsent_bytes() const noexcept {
     return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(&handle_));
   }
 
-  // What the peer has not taken: of a pending write, and of what the kernel holds.
-  std::size_t untaken_bytes() const noexcept;
+  // Whether the peer has taken something since it was asked last, or since a write had to wait: of
+  // what is pending, or of what the kernel still holds of it. Precondition: is_writing(), or was.
+  [[gnu::cold]] bool has_moved_on() noexcept;
 
   // Whether the peer's end was a reset: libuv calls it an end too where both are seen at once.
   [[gnu::cold]] bool was_reset() const noexcept;
@@ -85,18 +87,24 @@ class TcpStream {
   int fd() const noexcept { return fd_; }
 
  private:
+  friend class Outbox;
   void read();
+  void send_held(uv_buf_t bytes, BufferLease hold);
+  void forget_held() noexcept;
+  std::size_t untaken_bytes() const noexcept;
   static void on_closed_callback(uv_handle_t* handle) noexcept;
 
-  // Borrowed: the owner embeds us, the pool is the worker's.
+  // Borrowed: the owner embeds us, the outbox is the worker's.
   Owner& owner_;
-  PendingWritePool& pending_pool_;
+  Outbox& outbox_;
   // Owned by libuv between open/adopt and on_closed.
   uv_tcp_t handle_;
+  std::size_t untaken_ = 0;  // by the peer, when a write had to wait or has_moved_on() looked
   int fd_ = -1;
   bool reading_ = false;
   bool ended_ = false;  // nothing will come any more: the owner is told so once
   bool writing_ = false;
+  bool held_back_ = false;
   bool closing_ = false;
 };
 

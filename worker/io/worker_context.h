@@ -18,6 +18,7 @@
 #include "worker/io/access_log.h"
 #include "worker/io/buffer_pool.h"
 #include "worker/io/date_cache.h"
+#include "worker/io/outbox.h"
 #include "worker/io/tcp_stream.h"
 #include "worker/io/timer_wheel.h"
 
@@ -78,7 +79,7 @@ struct WorkerContext {
   std::string via_name;  // our pseudonym in Via, the same in every worker of this instance
   BufferPool buffers;
   BufferPool bulk_buffers;
-  PendingWritePool pending_writes;
+  Outbox outbox;
   TimerWheel timers;
   DateCache date;
   std::unique_ptr<AccessLog> access_log;  // null: off

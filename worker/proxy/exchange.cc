@@ -148,6 +148,7 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     // All else is sent unseen: what this turn still brings from there came before it.
     const bool unseen = head_.is_idempotent && !pipelined_;
     if (unseen || !idle->looks_stale()) {
+      upstream_metrics().connections_reused.add();
       sent_unseen_in_ = unseen ? proxy_.context.turn() : 0;
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
@@ -175,7 +176,7 @@ void Exchange::on_upstream_connected(int error) {
 // RFC 9110 section 9.2.2: only what is idempotent may be sent again once it may have been acted
 // upon.
 bool Exchange::may_ask_again() const noexcept {
-  return phase_ == Phase::kAwaiting && (head_.is_idempotent || !request_touched_) && replayable_ &&
+  return phase_ == Phase::kAwaiting && (head_.is_idempotent || !was_asked()) && replayable_ &&
          !response_begun_;
 }
 
@@ -218,11 +219,10 @@ bool Exchange::has_whole_request() noexcept {
 
 void Exchange::on_client_written(int error) {
   if (error != 0) return cut(RejectReason::kClientGone);
+  if (phase_ == Phase::kFlushing) return finish(ending_);
   look_at_clock();
-  if (phase_ == Phase::kFlushing) {
-    account();
-    return finish(ending_);
-  }
+  head_pending_to_client_ = false;
+  if (phase_ == Phase::kTunnel) client_.on_tunnel();
   if (phase_ == Phase::kTunnel && upstream_ended_) return end_tunnel_side(/*client_side=*/false);
   if (!upstream_) return;
   upstream_->stream().start_reading();

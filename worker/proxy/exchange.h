@@ -73,7 +73,7 @@ class Exchange final : private UpstreamConnection::User {
     virtual Buffer& input() = 0;        // begins with this request's first byte that is still kept
     virtual void use_bulk_input() = 0;  // a long body: swap the (used up) input for a bigger one
     virtual void resume_reading() = 0;  // there is room in input() again
-    virtual void on_tunnel() = 0;       // the connection counts as a tunnel from now on
+    virtual void on_tunnel() = 0;       // a tunnel from now on, or one whose pending bytes are out
     virtual void on_exchange_done(Ending ending) = 0;  // last call
 
    protected:
@@ -108,6 +108,10 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void cut(RejectReason reason);
 
   bool has_complete_head() const noexcept { return phase_ != Phase::kHead; }
+  // A request has come whose answer is not out.
+  bool owes_answer() const noexcept {
+    return phase_ != Phase::kHead && phase_ != Phase::kDiscarding;
+  }
 
  private:
   friend struct Proxy;
@@ -134,6 +138,10 @@ class Exchange final : private UpstreamConnection::User {
   void use_backend(std::uint32_t upstream, bool pooled);
   void on_upstream_connected(int error) override;
   bool may_ask_again() const noexcept;
+  // Some of the request may have reached the backend. Precondition: it has one.
+  bool was_asked() const noexcept {
+    return request_touched_ && !upstream_->stream().is_held_back();
+  }
   bool awaits_continue() const noexcept;
   bool came_before_request() const noexcept {
     return sent_unseen_in_ != 0 && proxy_.context.was_named_before(sent_unseen_in_);
@@ -155,7 +163,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void on_no_verdict();
   [[gnu::cold]] void retry_elsewhere();
   [[gnu::cold]] void on_ejected();
-  [[gnu::cold]] bool has_moved_on(TcpStream& stream) noexcept;
+  [[gnu::cold]] void count_cut(RejectReason reason) noexcept;
 
   // exchange_answer.cc
   [[gnu::cold]] void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);
@@ -182,6 +190,8 @@ class Exchange final : private UpstreamConnection::User {
   void send_request();
   void pump_request();
   bool write_request(std::string_view prefix, BufferLease* hold);
+  TcpStream::WriteStatus send_upstream(BodyRelay::Batch& batch, BufferLease* hold);
+  void rearm_for_request();
   void reclaim_input();
   void on_upstream_written(int error) override;
 
@@ -193,6 +203,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] bool relay_interim();
   void begin_response();
   void relay_response(std::string_view prefix, BufferLease* hold);
+  TcpStream::WriteStatus send_to_client(BodyRelay::Batch& batch, BufferLease* hold, bool finished);
   void finish_response(bool flushed);
   [[gnu::cold]] void lose_upstream();
 
@@ -231,7 +242,6 @@ class Exchange final : private UpstreamConnection::User {
   std::uint64_t request_bytes_ = 0;   // of the body, so far
   std::uint64_t sent_unseen_in_ = 0;  // turn of the loop in which an idle connection was used
                                       // without a look at what had come on it; 0: none
-  std::size_t untaken_ = 0;           // when the timer of a pending write was armed
   std::uint32_t body_at_ = 0;         // of the client's input: what has not gone upstream yet
   std::uint32_t upstream_index_ = HashRing::kNone;
   std::uint32_t retries_ = 0;
@@ -250,6 +260,9 @@ class Exchange final : private UpstreamConnection::User {
   bool replayable_ = true;        // every byte of the request is still in the client's input
   bool response_begun_ = false;   // some byte of a response came
   bool keep_alive_ = false;       // said so to the client
+  // What is pending there begins with a head, or a part of it.
+  bool head_pending_to_client_ = false;
+  bool head_pending_to_upstream_ = false;
   bool client_ended_ = false;
   bool upstream_ended_ = false;  // of a tunnel
   bool accounted_ = false;

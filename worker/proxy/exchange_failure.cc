@@ -76,21 +76,13 @@ void Exchange::retry_elsewhere() {
 }
 
 // A time-out is for a peer that takes nothing: whoever took a part of a long write gets another.
-bool Exchange::has_moved_on(TcpStream& stream) noexcept {
-  if (!stream.is_writing()) return false;
-  const std::size_t untaken = stream.untaken_bytes();
-  if (untaken >= std::exchange(untaken_, untaken)) return false;
-  client_.timer().arm(config().server.body_timeout);
-  return true;
-}
-
 void Exchange::on_timeout() {
   look_at_clock();
   switch (phase_) {
     case Phase::kHead:
       return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
-      if (has_moved_on(upstream_->stream())) return;
+      if (upstream_->stream().has_moved_on()) return arm_while_awaiting();
       if (!request_done_ && !request_broken_ && !awaits_continue() &&
           !upstream_->stream().is_writing()) {
         return refuse(RejectReason::kBodyTimeout);
@@ -101,9 +93,9 @@ void Exchange::on_timeout() {
       return on_no_verdict();
     case Phase::kRelaying:
     case Phase::kFlushing:
-      if (has_moved_on(client_.stream())) return;
-      return cut(client_.stream().is_writing() ? RejectReason::kClientGone
-                                               : RejectReason::kResponseCut);
+      if (!client_.stream().is_writing()) return cut(RejectReason::kResponseCut);
+      if (!client_.stream().has_moved_on()) return cut(RejectReason::kClientGone);
+      return client_.timer().arm(config().server.body_timeout);
     case Phase::kTunnel:
       release_upstream();
       return finish(Ending::kClose);
@@ -116,9 +108,7 @@ void Exchange::on_timeout() {
 
 void Exchange::cut(RejectReason reason) {
   if (phase_ == Phase::kDone) return;
-  if (phase_ != Phase::kHead) {
-    proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(reason)].add();
-  }
+  count_cut(reason);
   look_at_clock();
   if (phase_ == Phase::kRelaying) account();
   if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
@@ -126,13 +116,17 @@ void Exchange::cut(RejectReason reason) {
   finish(Ending::kCut);
 }
 
+// Each request once: none that was refused, or whose answer is out; nor is who leaves a tunnel cut.
+void Exchange::count_cut(RejectReason reason) noexcept {
+  const bool was_refused = record_.outcome == RequestOutcome::kRefused;
+  const bool has_left = phase_ == Phase::kTunnel && reason == RejectReason::kClientGone;
+  if (!owes_answer() || was_refused || has_left) return;
+  proxy_.context.metrics.worker.rejected[static_cast<std::size_t>(reason)].add();
+}
+
 void Exchange::on_client_gone() {
   if (phase_ == Phase::kDone) return;
-  const bool waited_for = phase_ != Phase::kHead && phase_ != Phase::kTunnel;
-  if (waited_for) {
-    constexpr auto kReason = static_cast<std::size_t>(RejectReason::kClientGone);
-    proxy_.context.metrics.worker.rejected[kReason].add();
-  }
+  count_cut(RejectReason::kClientGone);
   look_at_clock();
   if (phase_ == Phase::kRelaying) account();
   // Whose answer is out has nothing left to lose.

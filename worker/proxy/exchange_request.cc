@@ -48,25 +48,39 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   body_at_ += static_cast<std::uint32_t>(batch.consumed);
   request_done_ = batch.status == BodyRelay::Status::kDone;
 
-  if (phase_ == Phase::kTunnel) {
-    client_.timer().arm(config().upstream.tunnel_timeout);
-  } else if (phase_ == Phase::kAwaiting) {
-    arm_while_awaiting();
-  }
+  rearm_for_request();
   if (batch.count == 0) return true;
   if (hold != nullptr) BodyRelay::join_short(batch, **hold);
   proxy_.context.metrics.worker.upstream_sent_bytes.add(batch.bytes());
-  BufferLease* holds[] = {hold};
-  const auto status = upstream_->stream().write({batch.pieces.data(), batch.count},
-                                                {holds, hold != nullptr ? 1u : 0u});
+  const auto status = send_upstream(batch, hold);
   // A backend that takes no more may have answered already: its answer, or its end, is read first.
   request_broken_ = status == TcpStream::WriteStatus::kFailed;
   request_touched_ |= !request_broken_;
   if (request_broken_) end_broken_tunnel();
-  if (status == TcpStream::WriteStatus::kPending && phase_ == Phase::kAwaiting) {
-    untaken_ = upstream_->stream().untaken_bytes();
-  }
+  head_pending_to_upstream_ = status == TcpStream::WriteStatus::kPending && hold != nullptr;
   return status == TcpStream::WriteStatus::kDone;
+}
+
+// What makes up the whole request, in one piece, need not hurry.
+TcpStream::WriteStatus Exchange::send_upstream(BodyRelay::Batch& batch, BufferLease* hold) {
+  TcpStream& stream = upstream_->stream();
+  if (hold == nullptr) return stream.write({batch.pieces.data(), batch.count});
+  if (request_done_ && batch.count == 1) return stream.write_soon(batch.pieces[0], *hold);
+  return stream.write({batch.pieces.data(), batch.count}, {&hold, 1});
+}
+
+// The request moves. A backend that answers before it has all of it may be silent meanwhile.
+void Exchange::rearm_for_request() {
+  switch (phase_) {
+    case Phase::kTunnel:
+      return client_.timer().arm(config().upstream.tunnel_timeout);
+    case Phase::kAwaiting:
+      return arm_while_awaiting();
+    case Phase::kRelaying:
+      return client_.timer().arm(config().server.body_timeout);
+    default:
+      return;
+  }
 }
 
 // All of the input has gone upstream. Its room is used again, and with that the request can no
@@ -88,9 +102,13 @@ void Exchange::reclaim_input() {
 
 void Exchange::on_upstream_written(int error) {
   if (error != 0) {
+    if (error == TcpStream::kNothingSent) request_touched_ = false;
     request_broken_ = true;
     return end_broken_tunnel();
   }
+  head_pending_to_upstream_ = false;
+  rearm_for_request();
+  if (phase_ == Phase::kTunnel) client_.on_tunnel();
   pump_request();
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no ans
 void Exchange::on_upstream_data() {
   look_at_clock();
   // Not a byte of the request had gone out when it came: whatever this is, it is no answer to it.
-  const bool unasked = !request_touched_ || (!response_begun_ && came_before_request());
+  const bool unasked = !was_asked() || (!response_begun_ && came_before_request());
   if (phase_ == Phase::kAwaiting && unasked) return lose_upstream();
   if (!std::exchange(response_begun_, true)) record_first_byte();
   // An interim response may still be on its way out; all else waits behind it.
@@ -135,7 +135,6 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
       // Nothing of a broken message that begins with its head has gone out yet.
       if (hold == nullptr) return cut(RejectReason::kResponseCut);
       phase_ = Phase::kAwaiting;
-      response_.status = 0;
       return refuse(RejectReason::kBadResponse);
     }
     input->consume(batch.consumed);
@@ -149,16 +148,10 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
 
     if (hold != nullptr) BodyRelay::join_short(batch, **hold);
     proxy_.context.metrics.worker.client_sent_bytes.add(bytes);
-    BufferLease* holds[2];
-    std::size_t hold_count = 0;
-    if (hold != nullptr) holds[hold_count++] = hold;
-    if (finished) holds[hold_count++] = &input;
-    auto status = TcpStream::WriteStatus::kDone;
-    if (batch.count != 0) {
-      status = client_.stream().write({batch.pieces.data(), batch.count}, {holds, hold_count});
-    }
+    const auto status = send_to_client(batch, hold, finished);
     if (status == TcpStream::WriteStatus::kFailed) return cut(RejectReason::kClientGone);
     const bool flushed = status == TcpStream::WriteStatus::kDone;
+    head_pending_to_client_ = !flushed && hold != nullptr;
     if (finished) {
       if (surplus) response_.keep_alive = false;
       return finish_response(flushed);
@@ -167,15 +160,27 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     hold = nullptr;
     // A client that takes less than we read gets small buffers, or its bytes would fill big ones.
     upstream_->expect_bulk(flushed && response_body_.is_long());
-    if (!flushed) {
-      untaken_ = client_.stream().untaken_bytes();
-      return upstream_->stream().stop_reading();
-    }
+    if (!flushed) return upstream_->stream().stop_reading();
     if (input->is_empty()) {
       input.reset();
       return upstream_->stream().start_reading();
     }
   }
+}
+
+// What makes up the whole answer, in one piece, need not hurry.
+TcpStream::WriteStatus Exchange::send_to_client(BodyRelay::Batch& batch, BufferLease* hold,
+                                                bool finished) {
+  if (batch.count == 0) return TcpStream::WriteStatus::kDone;
+  TcpStream& stream = client_.stream();
+  if (finished && hold != nullptr && batch.count == 1) {
+    return stream.write_soon(batch.pieces[0], *hold);
+  }
+  BufferLease* holds[2];
+  std::size_t hold_count = 0;
+  if (hold != nullptr) holds[hold_count++] = hold;
+  if (finished) holds[hold_count++] = &upstream_->input();
+  return stream.write({batch.pieces.data(), batch.count}, {holds, hold_count});
 }
 
 void Exchange::finish_response(bool flushed) {
@@ -190,9 +195,10 @@ void Exchange::finish_response(bool flushed) {
   in_flight_.release();
   unlink();
   const bool unread = !request_done_ || body_at_ != client_.input().end;
-  ending_ = keep_alive_ ? Ending::kKeepAlive : unread ? Ending::kLinger : Ending::kClose;
+  // Who was ready to send more may have done so before he learns that it is the last answer.
+  const bool may_send = unread || head_.keep_alive;
+  ending_ = keep_alive_ ? Ending::kKeepAlive : may_send ? Ending::kLinger : Ending::kClose;
   if (flushed) return finish(ending_);
-  untaken_ = client_.stream().untaken_bytes();
   phase_ = Phase::kFlushing;
 }
 

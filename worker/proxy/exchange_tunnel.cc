@@ -8,7 +8,7 @@ namespace ringmaster {
 namespace {
 
 // What of a buffer's bytes the other side has not got: those not taken up yet (from `at` on) and,
-// just before them, those of a pending write. Nothing if that write holds others too (a head).
+// just before them, those of a pending write. Nothing if that write holds others too.
 std::optional<std::string_view> not_passed_on(Buffer* buffer, std::size_t at, TcpStream& to) {
   const std::size_t pending = to.unsent_bytes();
   if (buffer == nullptr) return pending == 0 ? std::optional(std::string_view()) : std::nullopt;
@@ -28,6 +28,7 @@ BufferLease filled(WorkerContext& context, std::string_view bytes) {
 
 bool Exchange::describe_tunnel(ConnectionToHand& connection) {
   if (phase_ != Phase::kTunnel || !upstream_) return false;
+  if (head_pending_to_client_ || head_pending_to_upstream_) return false;
   Buffer* answers = upstream_->input().get();
   const auto from_client = not_passed_on(&client_.input(), body_at_, upstream_->stream());
   const auto from_upstream =
@@ -95,7 +96,7 @@ void Exchange::begin_tunnel() {
 void Exchange::enter_tunnel() {
   upstream_->expect_bulk(false);
   phase_ = Phase::kTunnel;
-  request_done_ = false;
+  request_done_ = request_broken_;
   request_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
   response_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
   record_.set(RequestRecord::kTunnel);

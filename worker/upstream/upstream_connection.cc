@@ -11,7 +11,7 @@ UpstreamConnection::UpstreamConnection(WorkerContext& context, UpstreamPool& poo
                                        std::uint32_t upstream) noexcept
     : context_(context),
       pool_(pool),
-      stream_(*this, context.pending_writes),
+      stream_(*this, context.outbox),
       timer_(context.timers, *this),
       upstream_(upstream) {}
 

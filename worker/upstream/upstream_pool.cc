@@ -21,9 +21,7 @@ UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream,
   unlink(*connection);
   ++list.lends;
   connection->lend(user);
-  UpstreamMetrics& m = metrics(*connection);
-  m.connections_busy.add();
-  m.connections_reused.add();
+  metrics(*connection).connections_busy.add();
   return connection;
 }
 

@@ -1,0 +1,57 @@
+// What the streams of a worker have to send and have not sent. A message that lies whole in one
+// buffer is held back to the end of the loop's turn, and sent right behind those of other streams:
+// a peer that would be woken for each finds several when it wakes, and the way through the kernel
+// stays in the caches. What the kernel does not take then is libuv's to write. Owner: the worker.
+#pragma once
+
+#include <uv.h>
+
+#include <array>
+#include <cstdint>
+
+#include "worker/io/buffer_pool.h"
+#include "worker/io/object_pool.h"
+
+namespace ringmaster {
+
+class TcpStream;
+
+// A write that the kernel did not take whole. Owns what it still needs until libuv is done with it.
+struct PendingWrite {
+  uv_write_t request;
+  std::array<BufferLease, 2> holds;
+};
+using PendingWritePool = ObjectPool<PendingWrite>;
+
+class Outbox {
+ public:
+  // Sends what is held back. Calls the streams' owners (on_written), so it must be called by none
+  // of them.
+  void send_held();
+  // So much is held back that it should not wait for the end of the turn: a turn may be long.
+  bool is_due() const noexcept { return count_ >= kDue; }
+
+  PendingWritePool& pending() noexcept { return pending_; }
+
+  // For streams. False: there is no room, and nothing was taken.
+  bool hold_back(TcpStream& stream, const uv_buf_t& bytes, BufferLease& hold) noexcept;
+  // It is not to be sent any more.
+  void take_back(const TcpStream& stream) noexcept;
+
+ private:
+  // Few enough that what the kernel knows of their sockets stays in the caches.
+  static constexpr std::uint32_t kDue = 64;
+  // One event may bring several: a backend that was ejected, whose requests are asked again.
+  static constexpr std::uint32_t kMost = 2 * kDue;
+  struct Held {
+    TcpStream* stream;  // null: taken back
+    uv_buf_t bytes;
+    BufferLease hold;
+  };
+
+  std::array<Held, kMost> held_{};
+  std::uint32_t count_ = 0;
+  PendingWritePool pending_;
+};
+
+}  // namespace ringmaster
