@@ -144,6 +144,7 @@ class Worker {
   }
 
   void cut() {
+    context_.outbox.send_held();  // what is ready is no more cut than what was sent before
     const std::uint32_t requests = clients_.cut_all(RejectReason::kDrainTimeout);
     context_.slot.count_cut(requests);
     leaving_ = true;

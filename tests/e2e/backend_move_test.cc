@@ -5,6 +5,7 @@
 #include <future>
 
 #include "tests/support/backend.h"
+#include "tests/support/places.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -49,6 +50,32 @@ TEST(BackendMove, ToANameThatDoesNotResolveLeavesTheOldMachine) {
     EXPECT_EQ(get(ringmaster.endpoint(), "/" + std::to_string(i)).backend(), "s2");
   }
   EXPECT_EQ(before.request_count(), 0u);
+}
+
+// By its name's own doing, with connections open to where it was.
+TEST(BackendMove, ToAnotherAddressOfItsNameTakesEveryRequestAlong) {
+  if (binary_is_sanitized()) GTEST_SKIP() << "its runtime must be loaded first";
+  Backend before("before");
+  Backend after("after", Endpoint{other_loopback(), before.endpoint().port});
+  TempDir dir;
+  const std::string dns = dir.path("address");
+  write_whole_file(dns, before.endpoint().ip);
+  StartOptions options;
+  options.environment = {"LD_PRELOAD=" + own_dns_library(), "OWN_DNS=" + dns};
+  Ringmaster ringmaster(std::string(kProbedOnce) +
+                            "[[backend]]\nname = \"s1\"\naddress = \"its.name:" +
+                            std::to_string(before.endpoint().port) + "\"\n",
+                        options);
+  Client client(ringmaster.endpoint());
+  EXPECT_EQ(client.get("/").backend(), "before");
+
+  write_whole_file(dns, after.endpoint().ip);
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.process().log().find(after.endpoint().to_string()) != std::string::npos;
+  }));
+  EXPECT_TRUE(ringmaster.wait_for_state("s1", "up"));
+  EXPECT_EQ(client.get("/").backend(), "after");
+  EXPECT_EQ(before.request_count(), 1u);
 }
 
 // One backend more, whose first probe takes its time, holds the reload up.

@@ -128,7 +128,7 @@ TEST(Stop, DoesNotWaitForADnsServerThatIsSilent) {
   if (binary_is_sanitized()) GTEST_SKIP() << "its runtime must be loaded first";
   Backend backend("s1");
   StartOptions options;
-  options.environment = {"LD_PRELOAD=" + silent_dns_library()};
+  options.environment = {"LD_PRELOAD=" + own_dns_library()};
   Ringmaster ringmaster(
       backend.toml() + "[[backend]]\nname = \"s2\"\naddress = \"named.invalid:80\"\n", options);
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);

@@ -2,6 +2,9 @@
 // cannot load a live backend twice is asked again all the same.
 #include <gtest/gtest.h>
 
+#include <mutex>
+#include <set>
+
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
 
@@ -47,6 +50,35 @@ TEST(RetryBudget, BoundsAStormOfRetries) {
   lose_rest.set();
   for (Client& client : clients) EXPECT_EQ(client.receive().status, 502);
   EXPECT_LE(received, kRequests + 2 * retried) << "who is retried already needs no further budget";
+}
+
+// Whoever is answered needs no budget any more, however long the answer is.
+TEST(RetryBudget, IsGivenBackWhenTheAnswerBegins) {
+  constexpr std::size_t kStreams = 8;
+  std::mutex mutex;
+  std::set<std::string> asked_before;
+  Event end;
+  const Backend::Script script = [&](Conversation& conversation) {
+    conversation.read_body();
+    {
+      const std::lock_guard lock(mutex);
+      if (asked_before.insert(conversation.request().target).second) return;  // hangs up
+    }
+    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+    end.wait();
+    conversation.stream().send("end");
+  };
+  Backend a("a", script), b("b", script);
+  Ringmaster ringmaster("[upstream]\nretry_budget = 0.0\n" + kSeldomProbed + toml_of(a, b));
+  std::vector<Client> clients;
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    clients.back().send(request_head("GET", "/" + std::to_string(i)));
+    EXPECT_EQ(clients.back().receive_head().status, 200);
+  }
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_retries_refused_total"), 0);
+  end.set();
+  for (Client& client : clients) EXPECT_EQ(client.stream().read_exactly(3), "end");
 }
 
 // One backend holds far more requests than the budget would let through, and dies.

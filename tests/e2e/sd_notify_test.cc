@@ -7,6 +7,9 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <future>
+#include <mutex>
+#include <thread>
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
@@ -17,38 +20,63 @@ namespace {
 // systemd's end of NOTIFY_SOCKET.
 class NotifySocket {
  public:
-  NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+  NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
     if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
       throw std::runtime_error("cannot bind " + path());
     }
+    // Who speaks must not have to wait.
+    listener_ = std::thread([this] { listen(); });
+  }
+  ~NotifySocket() {
+    ::shutdown(fd_.get(), SHUT_RDWR);
+    listener_.join();
   }
 
   std::string path() const { return dir_.path("notify"); }
   std::string environment() const { return "NOTIFY_SOCKET=" + path(); }
 
   // All that was said so far, one assignment a line.
-  const std::string& said() {
-    std::array<char, 4096> datagram;
-    for (ssize_t size; (size = ::recv(fd_.get(), datagram.data(), datagram.size(), 0)) > 0;) {
-      said_.append(datagram.data(), static_cast<std::size_t>(size)).append("\n");
-    }
+  std::string said() {
+    const std::lock_guard lock(mutex_);
     return said_;
   }
   bool comes_to_say(const std::string& line, milliseconds patience = kPatience) {
     return wait_until([&] { return has_said(line); }, patience);
+  }
+  // What was said behind a line; nothing, before that was.
+  std::string said_after(const std::string& line) {
+    const std::string all = said();
+    const auto at = all.find(line);
+    return at == all.npos ? "" : all.substr(at + line.size());
   }
   bool has_said(const std::string& line) {
     return ("\n" + said()).find("\n" + line) != std::string::npos;
   }
 
  private:
+  void listen() {
+    std::array<char, 4096> datagram;
+    for (ssize_t size; (size = ::recv(fd_.get(), datagram.data(), datagram.size(), 0)) > 0;) {
+      const std::lock_guard lock(mutex_);
+      said_.append(datagram.data(), static_cast<std::size_t>(size)).append("\n");
+    }
+  }
+
   TempDir dir_;
   UniqueFd fd_;
+  std::thread listener_;
+  std::mutex mutex_;
   std::string said_;
 };
+
+std::size_t count_of(std::string_view what, std::string_view text) {
+  std::size_t count = 0;
+  for (auto at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++count;
+  return count;
+}
 
 TEST(SdNotify, IsReadyWhenARequestIsServed) {
   NotifySocket systemd;
@@ -108,6 +136,40 @@ TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
   may_answer.set();
   EXPECT_EQ(client.receive().status, 200);
   EXPECT_EQ(ringmaster.process().wait_exit(), (Exit{0, 0}));
+}
+
+// A take-over lasts as long as the first probe of a backend that is new.
+TEST(SdNotify, FeedsTheWatchdogWhileANewGenerationStarts) {
+  NotifySocket systemd;
+  Backend backend("s1"), slow("s2");
+  const std::string health = "[health]\ninterval = \"60s\"\ntimeout = \"60s\"\n";
+  Ringmaster ringmaster(health + backend.toml(),
+                        {.environment = {systemd.environment(), "WATCHDOG_USEC=400000"}});
+  slow.hang();
+  ringmaster.write_config(health + toml_of(backend, slow));
+  auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
+  ASSERT_TRUE(systemd.comes_to_say("RELOADING=1\n"));
+  EXPECT_TRUE(systemd.has_said("MONOTONIC_USEC="));
+  const auto fed = [&] { return count_of("WATCHDOG=1\n", systemd.said_after("RELOADING=1\n")); };
+  EXPECT_TRUE(wait_until([&] { return fed() >= 3; }));
+  EXPECT_EQ(count_of("READY=1\n", systemd.said_after("RELOADING=1\n")), 0u);
+  slow.resume();
+  EXPECT_EQ(reload.get().exit, (Exit{0, 0}));
+  EXPECT_TRUE(
+      wait_until([&] { return count_of("READY=1\n", systemd.said_after("RELOADING=1\n")) == 1; }));
+}
+
+TEST(SdNotify, SaysThatItIsReadyAlsoAfterAReloadThatFails) {
+  NotifySocket systemd;
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml(), {.environment = {systemd.environment()}});
+  const UniqueFd squatter = listen_at({own_loopback(), 0});
+  const std::string taken = local_endpoint(squatter.get()).to_string();
+  ringmaster.write_config("[server]\nlisten = \"" + taken + "\"\n" + backend.toml());
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{1, 0}));
+  EXPECT_TRUE(wait_until([&] {
+    return count_of("READY=1\n", systemd.said_after("RELOADING=1\n")) == 1;
+  })) << systemd.said();
 }
 
 }  // namespace

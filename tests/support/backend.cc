@@ -99,10 +99,16 @@ void Conversation::reply(const Reply& reply) {
   settle();
 }
 
-Backend::Backend(std::string name)
-    : Backend(name, [name](const Request& request) {
+Backend::Backend(std::string name) : Backend(name, Endpoint{own_loopback(), 0}) {}
+
+Backend::Backend(std::string name, const Endpoint& where)
+    : name_(name),
+      script_(answer_with([name](const Request& request) {
         return Reply{.body = name + " " + request.method + " " + request.target + "\n"};
-      }) {}
+      })),
+      endpoint_(where) {
+  start();
+}
 
 Backend::Backend(std::string name, Handler handler)
     : Backend(std::move(name), answer_with(std::move(handler))) {}

@@ -80,6 +80,8 @@ class Backend {
   explicit Backend(std::string name);
   Backend(std::string name, Handler handler);
   Backend(std::string name, Script script);
+  // Elsewhere than at a port of its own.
+  Backend(std::string name, const Endpoint& where);
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   ~Backend();

@@ -36,8 +36,8 @@ std::string allocation_counter_library() {
   return RINGMASTER_ALLOCATION_COUNTER;
 }
 
-std::string silent_dns_library() {
-  return RINGMASTER_SILENT_DNS;
+std::string own_dns_library() {
+  return RINGMASTER_OWN_DNS;
 }
 
 std::string chromium_binary() {

@@ -13,7 +13,7 @@ bool binary_is_sanitized();
 std::string test_backend_binary();
 // To preload.
 std::string allocation_counter_library();
-std::string silent_dns_library();
+std::string own_dns_library();
 // Empty where there is none.
 std::string chromium_binary();
 std::string chromedriver_binary();

@@ -57,10 +57,22 @@ void set_option(int fd, int option, int value) {
 
 }  // namespace
 
-std::string own_loopback() {
+namespace {
+
+std::string loopback(unsigned block) {
   const auto pid = static_cast<unsigned>(::getpid());  // 22 bits on every Linux
-  return "127." + std::to_string(64 + (pid >> 16) % 64) + "." + std::to_string((pid >> 8) % 256) +
-         "." + std::to_string(pid % 256);
+  return "127." + std::to_string(block + (pid >> 16) % 64) + "." +
+         std::to_string((pid >> 8) % 256) + "." + std::to_string(pid % 256);
+}
+
+}  // namespace
+
+std::string own_loopback() {
+  return loopback(64);
+}
+
+std::string other_loopback() {
+  return loopback(128);
 }
 
 UniqueFd listen_at(const Endpoint& where, int backlog) {

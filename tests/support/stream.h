@@ -24,6 +24,8 @@ struct Endpoint {
 // An address of 127.0.0.0/8 that no other test process uses: a port given up there stays free, so
 // that "refused" means refused and a port can be bound again.
 std::string own_loopback();
+// Another one, no more anybody else's.
+std::string other_loopback();
 
 // A listening socket; port 0 lets the kernel choose. Throws std::system_error.
 UniqueFd listen_at(const Endpoint& where, int backlog = 1024);

@@ -46,6 +46,7 @@ void ClientConnections::hand_over_all() {
 }
 
 void ClientConnections::hand_over_later() {
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(again_.get())) != 0) return;
   const auto again = [](uv_timer_t* timer) noexcept {
     auto* self = owner_of<ClientConnections>(timer);
     if (self != nullptr && self->context_.hands_over) self->hand_over_all();

@@ -14,7 +14,7 @@ void Outbox::send_held() {
       stream->send_held(held.bytes, std::move(held.hold));
     }
   }
-  count_ = 0;
+  count_ = passed_ = 0;
 }
 
 bool Outbox::hold_back(TcpStream& stream, const uv_buf_t& bytes, BufferLease& hold) noexcept {

@@ -6,7 +6,9 @@
 
 #include <uv.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "worker/io/buffer_pool.h"
@@ -28,8 +30,12 @@ class Outbox {
   // Sends what is held back. Calls the streams' owners (on_written), so it must be called by none
   // of them.
   void send_held();
-  // So much is held back that it should not wait for the end of the turn: a turn may be long.
-  bool is_due() const noexcept { return count_ >= kDue; }
+  // A turn may be long: what is held back should not wait for all of it. Asked before each read,
+  // and told after it what came.
+  bool is_due() const noexcept { return passed_ >= kDue && count_ != 0; }
+  void note_read(std::ptrdiff_t bytes) noexcept {
+    passed_ += 1 + static_cast<std::uint32_t>(std::max<std::ptrdiff_t>(bytes, 0) / kLongRead);
+  }
 
   PendingWritePool& pending() noexcept { return pending_; }
 
@@ -41,6 +47,8 @@ class Outbox {
  private:
   // Few enough that what the kernel knows of their sockets stays in the caches.
   static constexpr std::uint32_t kDue = 64;
+  // What is read at once and takes as long as another event.
+  static constexpr std::ptrdiff_t kLongRead = 8192;
   // One event may bring several: a backend that was ejected, whose requests are asked again.
   static constexpr std::uint32_t kMost = 2 * kDue;
   struct Held {
@@ -51,6 +59,7 @@ class Outbox {
 
   std::array<Held, kMost> held_{};
   std::uint32_t count_ = 0;
+  std::uint32_t passed_ = 0;  // events since the outbox was emptied, or what took as long
   PendingWritePool pending_;
 };
 

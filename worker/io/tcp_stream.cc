@@ -88,6 +88,7 @@ void TcpStream::read() {
   const std::span<char> room = owner_.read_room();
   if (room.empty()) return stop_reading();
   const ssize_t n = receive(fd_, room);
+  outbox_.note_read(n);
   if (n > 0) return owner_.on_read(static_cast<std::size_t>(n));
   const int end = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
   if (end == UV_EAGAIN) return;
@@ -109,7 +110,6 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   std::size_t left = sent > 0 ? static_cast<std::size_t>(sent) : 0;
   std::size_t first = 0;
   while (first < pieces.size() && left >= pieces[first].len) left -= pieces[first++].len;
-  untaken_ = 0;
   if (first == pieces.size()) return WriteStatus::kDone;
   pieces[first].base += left;
   pieces[first].len -= left;
@@ -150,6 +150,7 @@ void TcpStream::send_held(uv_buf_t bytes, BufferLease hold) {
   BufferLease* holds[] = {&hold};
   switch (write({&bytes, 1}, holds)) {
     case WriteStatus::kDone:
+      hold.reset();  // for what the owner may have to send next
       return owner_.on_written(0);
     case WriteStatus::kPending:
       return;
@@ -171,6 +172,7 @@ std::size_t TcpStream::untaken_bytes() const noexcept {
 }
 
 bool TcpStream::has_moved_on() noexcept {
+  if (!writing_) return false;
   const std::size_t untaken = untaken_bytes();
   return untaken < std::exchange(untaken_, untaken);
 }

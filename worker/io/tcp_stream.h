@@ -71,8 +71,8 @@ class TcpStream {
     return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(&handle_));
   }
 
-  // Whether the peer has taken something since it was asked last, or since a write had to wait: of
-  // what is pending, or of what the kernel still holds of it. Precondition: is_writing(), or was.
+  // Whether the peer has taken something of a pending write, or of what the kernel holds before it,
+  // since that had to wait or this was asked last. False where none is pending.
   [[gnu::cold]] bool has_moved_on() noexcept;
 
   // Whether the peer's end was a reset: libuv calls it an end too where both are seen at once.
@@ -99,7 +99,7 @@ class TcpStream {
   Outbox& outbox_;
   // Owned by libuv between open/adopt and on_closed.
   uv_tcp_t handle_;
-  std::size_t untaken_ = 0;  // by the peer, when a write had to wait or has_moved_on() looked
+  std::size_t untaken_ = 0;  // when the pending write had to wait, or has_moved_on() looked
   int fd_ = -1;
   bool reading_ = false;
   bool ended_ = false;  // nothing will come any more: the owner is told so once

@@ -93,9 +93,11 @@ void Exchange::on_timeout() {
       return on_no_verdict();
     case Phase::kRelaying:
     case Phase::kFlushing:
-      if (!client_.stream().is_writing()) return cut(RejectReason::kResponseCut);
-      if (!client_.stream().has_moved_on()) return cut(RejectReason::kClientGone);
-      return client_.timer().arm(config().server.body_timeout);
+      if (client_.stream().has_moved_on() || (upstream_ && upstream_->stream().has_moved_on())) {
+        return client_.timer().arm(config().server.body_timeout);
+      }
+      return cut(client_.stream().is_writing() ? RejectReason::kClientGone
+                                               : RejectReason::kResponseCut);
     case Phase::kTunnel:
       release_upstream();
       return finish(Ending::kClose);

@@ -56,16 +56,19 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   // A backend that takes no more may have answered already: its answer, or its end, is read first.
   request_broken_ = status == TcpStream::WriteStatus::kFailed;
   request_touched_ |= !request_broken_;
-  if (request_broken_) end_broken_tunnel();
   head_pending_to_upstream_ = status == TcpStream::WriteStatus::kPending && hold != nullptr;
+  if (request_broken_) end_broken_tunnel();
   return status == TcpStream::WriteStatus::kDone;
 }
 
-// What makes up the whole request, in one piece, need not hurry.
+// What makes up the whole request, in one piece, need not hurry; but what was sent upon a look at
+// the connection is sent before anything can happen there.
 TcpStream::WriteStatus Exchange::send_upstream(BodyRelay::Batch& batch, BufferLease* hold) {
   TcpStream& stream = upstream_->stream();
   if (hold == nullptr) return stream.write({batch.pieces.data(), batch.count});
-  if (request_done_ && batch.count == 1) return stream.write_soon(batch.pieces[0], *hold);
+  const bool may_wait = sent_unseen_in_ != 0 || !upstream_->was_reused();
+  if (may_wait && request_done_ && batch.count == 1)
+    return stream.write_soon(batch.pieces[0], *hold);
   return stream.write({batch.pieces.data(), batch.count}, {&hold, 1});
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <string>
 
@@ -51,6 +52,21 @@ TEST(Handover, WhatTheOtherCouldNotTakeInStays) {
   EXPECT_EQ(channel.send(too_much, ""), HandStatus::kImpossible);
   EXPECT_EQ(channel.send("", too_much), HandStatus::kImpossible);
   EXPECT_TRUE(receive_handed(channel.ends.in.get(), channel.room).is_empty);
+}
+
+// Without room for its second descriptor it would pass for an idle connection.
+TEST(Handover, ATunnelOfWhichOneDescriptorGetsLostIsNone) {
+  Channel channel;
+  ASSERT_EQ(channel.send("", ""), HandStatus::kSent);
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const UniqueFd next_free(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const rlimit room_for_one{static_cast<rlim_t>(next_free.get()) + 2, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &room_for_one), 0);
+  const Received received = receive_handed(channel.ends.in.get(), channel.room);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_FALSE(received.is_empty);
+  EXPECT_FALSE(received.connection);
 }
 
 }  // namespace
