@@ -54,6 +54,7 @@ Json to_json(const Handoff& handoff) {
                        {"started_ms", worker.started_ms},
                        {"deadline_ms", worker.deadline_ms}});
   }
+  // What is new here may be missing in what an older image wrote.
   return {{"format", kFormat},
           {"memory", handoff.memory.get()},
           {"report", handoff.report.get()},
@@ -65,6 +66,8 @@ Json to_json(const Handoff& handoff) {
           {"waiters", to_json(handoff.reloads.waiters)},
           {"later", to_json(handoff.reloads.later)},
           {"again", handoff.reloads.again},
+          {"config", handoff.config},
+          {"backends", backends_to_json(handoff.backends)},
           {"failure", handoff.failure}};
 }
 
@@ -103,6 +106,8 @@ Handoff from_json(const Json& json) {
   for (const Json& waiter : json.at("later")) handoff.reloads.later.push_back(fd_at(waiter));
   handoff.reloads.again = json.at("again").get<bool>();
   handoff.failure = json.at("failure").get<std::string>();
+  handoff.config = json.value("config", std::string());
+  if (json.contains("backends")) handoff.backends = backends_from_json(json.at("backends"));
   return handoff;
 }
 

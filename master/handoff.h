@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "master/control_socket.h"
+#include "master/handed_backends.h"
 #include "master/listeners.h"
 #include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
@@ -44,6 +45,10 @@ struct Handoff {
   ControlSocket control;
   std::vector<HandedWorker> workers;
   ReloadQueue reloads;
+  // For an image that cannot use the memory: the text of the config in force, and the backends.
+  // Empty from an image that knew nothing of it.
+  std::string config;
+  std::vector<HandedBackend> backends;
   // Not empty: the new config or binary cannot serve, and this says why. The image that reads it
   // goes back to the last good config and the generation that still serves.
   std::string failure;

@@ -9,8 +9,20 @@
 namespace ringmaster {
 namespace {
 
-void adopt_memory(Inheritance& inherited, UniqueFd memory) {
+// In the place of memory that this build cannot use: all of it that was handed over as text. Where
+// that fails the master will try once more, and say why.
+void start_anew(Inheritance& inherited, const std::vector<HandedBackend>& backends) {
+  auto segment = Segment::create();
+  if (!segment) return;
+  segment->config_archive().keep(inherited.config);
+  furnish(*segment, backends);
+  inherited.segment.emplace(*std::move(segment));
+}
+
+void adopt_memory(Inheritance& inherited, UniqueFd memory,
+                  const std::vector<HandedBackend>& backends) {
   if (!memory.is_open()) return;
+  if (inherited.config.empty()) inherited.config = Segment::archived_config(memory.get());
   auto segment = Segment::adopt(std::move(memory));
   if (segment) {
     inherited.segment.emplace(*std::move(segment));
@@ -18,6 +30,7 @@ void adopt_memory(Inheritance& inherited, UniqueFd memory) {
   }
   log::warning("{}: starting with a fresh one; counters and rate limits begin anew",
                segment.error());
+  if (inherited.is_takeover) start_anew(inherited, backends);
   std::move(inherited.workers.begin(), inherited.workers.end(),
             std::back_inserter(inherited.strangers));
   inherited.workers.clear();
@@ -36,8 +49,9 @@ Inheritance take_over(Handoff handoff) {
     (is_known ? inherited.workers : inherited.strangers).push_back(std::move(worker));
   }
   inherited.reloads = std::move(handoff.reloads);
+  inherited.config = std::move(handoff.config);
   inherited.failure = std::move(handoff.failure);
-  adopt_memory(inherited, std::move(handoff.memory));
+  adopt_memory(inherited, std::move(handoff.memory), handoff.backends);
   return inherited;
 }
 
@@ -54,7 +68,7 @@ Inheritance find_inheritance() {
   if (stored.handover.in.is_open() && stored.handover.out.is_open()) {
     inherited.handover = std::move(stored.handover);
   }
-  adopt_memory(inherited, std::move(stored.memory));
+  adopt_memory(inherited, std::move(stored.memory), {});
   return inherited;
 }
 
@@ -63,13 +77,9 @@ void Inheritance::take_back(std::vector<Listener> clients, std::vector<Listener>
   std::move(for_admin.begin(), for_admin.end(), std::back_inserter(admin));
 }
 
-std::string Inheritance::last_good_config() const {
-  return segment ? std::string(segment->config_archive().text()) : std::string();
-}
-
 bool Inheritance::may_fall_back() const {
-  if (!segment || last_good_config().empty()) return false;
-  return is_takeover || segment->master().stopped_in_order.get() == 0;
+  if (config.empty()) return false;
+  return is_takeover || (segment && segment->master().stopped_in_order.get() == 0);
 }
 
 }  // namespace ringmaster

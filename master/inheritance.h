@@ -26,13 +26,12 @@ struct Inheritance {
   // Workers that serve in a memory whose layout this build does not know: only signals reach them.
   std::vector<HandedWorker> strangers;
   ReloadQueue reloads;
+  std::string config;   // the text of the last good one; empty where there is none to go back to
   std::string failure;  // of the image before: go back to the last good config
 
   // Of an attempt that failed: they may fit the next one.
   void take_back(std::vector<Listener> clients, std::vector<Listener> for_admin);
 
-  // The text of the last good config; empty where there is none to go back to.
-  std::string last_good_config() const;
   // Somebody served here before and did not stop in order: better the last good config than none.
   bool may_fall_back() const;
 };

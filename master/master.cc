@@ -55,7 +55,10 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
     inherited.segment.emplace(*std::move(fresh));
   }
   Segment& segment = *inherited.segment;
-  const bool goes_back = inherited.is_takeover && !start.failure.empty();
+  // In memory that another layout of it has brought, no generation serves: the old config gets a
+  // new one.
+  const bool goes_back =
+      inherited.is_takeover && !start.failure.empty() && segment.generations().in_force() != 0;
   const std::uint32_t generation =
       goes_back ? segment.generations().in_force() : segment.next_generation();
   auto upstreams =
@@ -78,7 +81,8 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
                std::move(inherited.handover),
                has_orphans_channel,
                *std::move(upstreams),
-               generation};
+               generation,
+               goes_back};
 }
 
 Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const Launch& launch,
@@ -91,6 +95,7 @@ Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const L
 Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited)
     : config_(start.config),
       config_text_(start.text),
+      config_in_force_(std::move(inherited.config)),
       launch_(launch),
       segment_(std::move(parts.segment)),
       listeners_(std::move(parts.listeners)),
@@ -110,7 +115,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       ring_shares_(segment_.ring(generation_, false).shares(segment_.upstream_count())),
       reload_failure_(start.failure),
       calls_orphans_(parts.has_orphans_channel),
-      goes_back_(inherited.is_takeover && !start.failure.empty()) {
+      goes_back_(parts.goes_back) {
   if (inherited.is_takeover) {
     phase_ = Phase::kTakingOver;
     deadline_ms_ = monotonic_ms() + take_over_patience_ms(config_.health);

@@ -71,6 +71,7 @@ class Master final : private HealthMonitor::Observer {
     bool has_orphans_channel;  // who has lost his master can hand over to us
     std::vector<std::uint32_t> upstreams;
     std::uint32_t generation;
+    bool goes_back;  // to the generation that serves
   };
   static Result<Parts> gather_parts(const StartConfig& start, Inheritance& inherited);
   Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited);
@@ -129,7 +130,8 @@ class Master final : private HealthMonitor::Observer {
   // Owned, in the order in which they need each other.
   const Config config_;
   const std::string config_text_;
-  const Launch& launch_;  // borrowed: main's
+  std::string config_in_force_;  // its text: ours, or until then that of the config before
+  const Launch& launch_;         // borrowed: main's
   Segment segment_;
   std::vector<Listener> listeners_;
   // Inherited, and no listeners of this config: of the one before, to go back to until this one is

@@ -47,7 +47,7 @@ void Master::reload_step() {
   const std::uint64_t now = monotonic_ms();
   if (phase_ == Phase::kTakingOver) {
     if (supervisor_.serving() >= config_.server.workers) return complete_reload();
-    if (now >= deadline_ms_ && !goes_back_) {
+    if (now >= deadline_ms_ && reload_failure_.empty()) {
       exec_next_image("the workers of the new configuration did not come up");
     }
     return;
@@ -75,10 +75,14 @@ void Master::put_in_force() {
   // The service's place leads to the new socket by now.
   const bool has_moved = !former_control_.empty() && former_control_ != service_control_path();
   if (has_moved) ::unlink(former_control_.c_str());
-  if (!reload_failure_.empty()) return;
-  facts.config_loaded_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
+  config_in_force_ = config_text_;
+  const bool is_new = reload_failure_.empty();
+  if (is_new || facts.config_loaded_ms.get() == 0) {
+    facts.config_loaded_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
+  }
+  if (!is_new) return;
   if (!segment_.config_archive().keep(config_text_)) {
-    log::warning("the config is longer than {} bytes: it is not kept to fall back on",
+    log::warning("the config is longer than {} bytes: it is not kept to fall back on after a crash",
                  kMaxArchivedConfig);
   }
 }
@@ -140,6 +144,8 @@ Handoff Master::write_will(const std::string& failure) {
   will.control = {duplicate(control_.socket.get()), control_.path};
   will.workers = supervisor_.duplicate_workers();
   will.reloads = reloader_.duplicate_queue();
+  will.config = config_in_force_;
+  will.backends = describe_backends(segment_);
   will.failure = failure;
   return will;
 }

@@ -20,10 +20,9 @@ std::string describe(const std::string& file, const std::vector<ConfigProblem>& 
 std::optional<StartConfig> last_good_config(const Inheritance& inherited,
                                             const std::string& failure) {
   if (!inherited.may_fall_back()) return std::nullopt;
-  std::string text = inherited.last_good_config();
-  LoadedConfig loaded = load_config(text);
+  LoadedConfig loaded = load_config(inherited.config);
   if (!loaded.problems.empty()) return std::nullopt;
-  return StartConfig{std::move(loaded.config), std::move(text), failure};
+  return StartConfig{std::move(loaded.config), inherited.config, failure};
 }
 
 std::optional<StartConfig> choose_config(const Launch& launch, const Inheritance& inherited) {

@@ -335,7 +335,9 @@ std::vector<HandedWorker> Supervisor::duplicate_workers() const {
   std::vector<HandedWorker> duplicates;
   for (const WorkerProcess& worker : workers_) duplicates.push_back(worker.duplicate());
   for (const HandedWorker& stranger : strangers_) {
-    duplicates.push_back({stranger.pid, kMaxWorkerSlots, {}, 0, 0});
+    // Without its channel it would take us for dead, and drain.
+    duplicates.push_back({stranger.pid, kMaxWorkerSlots, UniqueFd(::dup(stranger.control.get())),
+                          stranger.started_ms, 0});
   }
   return duplicates;
 }

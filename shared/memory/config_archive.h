@@ -16,9 +16,12 @@ namespace ringmaster {
 
 class ConfigArchive {
  public:
-  // False if it is too long to be kept; then what was kept before stays.
+  // False if it is too long to be kept; then none is, for an older one would not be what serves.
   bool keep(std::string_view text) noexcept {
-    if (text.size() > kMaxArchivedConfig) return false;
+    if (text.size() > kMaxArchivedConfig) {
+      current_.store(0, std::memory_order_release);
+      return false;
+    }
     const std::uint32_t next = current_.load(std::memory_order_relaxed) == 1 ? 2 : 1;
     Copy& copy = copies_[next - 1];
     text.copy(copy.text, text.size());
@@ -27,12 +30,13 @@ class ConfigArchive {
     current_.store(next, std::memory_order_release);
     return true;
   }
-  // Empty if none was kept yet. Valid until the next keep().
+  // Empty if none was kept yet, or if this is no archive. Valid until the next keep().
   std::string_view text() const noexcept {
     const std::uint32_t current = current_.load(std::memory_order_acquire);
-    if (current == 0) return {};
+    if (current == 0 || current > copies_.size()) return {};
     const Copy& copy = copies_[current - 1];
-    return {copy.text, copy.size};
+    return copy.size <= kMaxArchivedConfig ? std::string_view(copy.text, copy.size)
+                                           : std::string_view();
   }
 
  private:

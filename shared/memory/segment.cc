@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <new>
 
 #include "shared/base/clock.h"
@@ -23,11 +24,18 @@ namespace bip = boost::interprocess;
 constexpr std::uint64_t kMagic = 0x524d'5345'474d'4e54;  // "RMSEGMNT"
 // Raised when the meaning of some bytes changes and their size does not.
 constexpr std::uint64_t kLayoutVersion = 5;
+// Tests build a program with another one: it takes ours for a layout that it does not know.
+#ifndef RINGMASTER_LAYOUT_SALT
+#define RINGMASTER_LAYOUT_SALT 0
+#endif
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t to) {
   return (bytes + to - 1) / to * to;
 }
 constexpr std::size_t kPage = 4096;
+// In every layout, of whatever version: see archived_config().
+constexpr std::size_t kConfigArchiveAt = 2 * kPage;
+static_assert(sizeof(SegmentHeader) <= kPage && sizeof(GenerationTable) <= kPage);
 
 // The table of contents. Each part starts on a page of its own: no two writers share one by
 // accident.
@@ -69,10 +77,18 @@ const Layout& contents() {
 }
 
 std::uint64_t layout_digest() {
-  const std::uint64_t sizes[] = {
-      kLayoutVersion,       sizeof(GenerationTable), sizeof(ConfigArchive),   sizeof(UpstreamState),
-      sizeof(MasterSlab),   sizeof(WorkerSlot),      sizeof(UpstreamMetrics), sizeof(WorkerMetrics),
-      sizeof(RoutingTable), kRejectReasonCount,      sizeof(FlightRecorder),  contents().total};
+  const std::uint64_t sizes[] = {kLayoutVersion + RINGMASTER_LAYOUT_SALT,
+                                 sizeof(GenerationTable),
+                                 sizeof(ConfigArchive),
+                                 sizeof(UpstreamState),
+                                 sizeof(MasterSlab),
+                                 sizeof(WorkerSlot),
+                                 sizeof(UpstreamMetrics),
+                                 sizeof(WorkerMetrics),
+                                 sizeof(RoutingTable),
+                                 kRejectReasonCount,
+                                 sizeof(FlightRecorder),
+                                 contents().total};
   return XXH3_64bits(sizes, sizeof sizes);
 }
 
@@ -138,6 +154,14 @@ Result<Segment> Segment::adopt(UniqueFd memfd) {
   }
   if (header.created_at_ns > monotonic_ns()) return Error{"shared memory: from an earlier boot"};
   return segment;
+}
+
+std::string Segment::archived_config(int memfd) {
+  std::uint64_t magic = 0;
+  if (::pread(memfd, &magic, sizeof magic, 0) != sizeof magic || magic != kMagic) return {};
+  const auto archive = std::make_unique<ConfigArchive>();
+  const ssize_t size = ::pread(memfd, archive.get(), sizeof *archive, kConfigArchiveAt);
+  return size == sizeof *archive ? std::string(archive->text()) : std::string();
 }
 
 template <class T>

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
@@ -66,6 +67,9 @@ class Segment {
   // Maps a segment that an earlier master made. Refused, with the reason, if its layout is not
   // ours.
   static Result<Segment> adopt(UniqueFd memfd);
+  // The text of the last good config in a segment, also in one that adopt() refuses: it lies at the
+  // same place in every layout. Empty where there is none.
+  static std::string archived_config(int memfd);
 
   Segment(Segment&&) = default;
   Segment& operator=(Segment&&) = default;

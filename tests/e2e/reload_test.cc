@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "tests/support/backend.h"
+#include "tests/support/binary.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 
@@ -116,6 +117,32 @@ TEST(Reload, APortThatIsTakenIsToldAndNothingHasChanged) {
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
   EXPECT_EQ(ringmaster.ready_status(), 200);
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+}
+
+// Longer than what the memory keeps for a restart after a crash.
+TEST(Reload, ThatFailsGoesBackToAConfigOfAnyLength) {
+  Backend first("first");
+  Backend second("second");
+  const std::string ip = own_loopback();
+  const UniqueFd squatter = listen_at({ip, 0});
+  const std::string taken = local_endpoint(squatter.get()).to_string();
+  const std::string listen = "[server]\nlisten = [\"" + ip + ":0\"";
+  const std::string long_comment = "# " + std::string(std::size_t{2} << 20, '-') + "\n";
+  Ringmaster ringmaster(listen + "]\n" + first.toml());
+  ringmaster.write_config(listen + "]\n" + long_comment + second.toml());
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+
+  ringmaster.write_config(listen + ", \"" + taken + "\"]\n" + first.toml());
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kRefused);
+
+  EXPECT_EQ(ringmaster.backend_state("second"), "up");
+  EXPECT_EQ(ringmaster.backend_state("first"), "") << "the config of two generations ago";
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").backend(), "second");
+  for (const pid_t worker : ringmaster.workers()) ::kill(worker, SIGKILL);
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_worker_restarts_total{cause=\"signal\"}") > 0;
+  }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").backend(), "second");
 }
 
 TEST(Reload, SaysThatAListenerOfOurOwnIsInTheWay) {
@@ -399,30 +426,6 @@ TEST(Reload, KnowsAtOnceWhoWasDown) {
   EXPECT_EQ(ringmaster.status().at("backends").at(1).at("since"),
             before.at("backends").at(1).at("since"));
 }
-
-// A file that may be replaced, as a package upgrade does: another file under the same name.
-class Binary {
- public:
-  Binary() { put(ringmaster_binary()); }
-  void put(const std::string& file) {
-    std::filesystem::copy_file(file, path() + ".new",
-                               std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::rename(path() + ".new", path());
-  }
-  void put_script(const std::string& text) {
-    write_whole_file(path() + ".new", text);
-    ::chmod((path() + ".new").c_str(), 0755);
-    std::filesystem::rename(path() + ".new", path());
-  }
-  std::string path() const { return dir_.path("ringmaster"); }
-  ino_t inode() const {
-    struct stat status;
-    return ::stat(path().c_str(), &status) == 0 ? status.st_ino : 0;
-  }
-
- private:
-  TempDir dir_;
-};
 
 ino_t inode_of_process(pid_t pid) {
   struct stat status;

@@ -28,6 +28,10 @@ bool binary_is_sanitized() {
   return is_sanitized;
 }
 
+std::string other_layout_binary() {
+  return either("RINGMASTER_OTHER_LAYOUT", RINGMASTER_OTHER_LAYOUT);
+}
+
 std::string test_backend_binary() {
   return either("RINGMASTER_TEST_BACKEND", RINGMASTER_TEST_BACKEND);
 }

@@ -1,5 +1,5 @@
 // Where the things lie that tests run and read. The environment may name others: RINGMASTER_BINARY,
-// RINGMASTER_TEST_BACKEND.
+// RINGMASTER_OTHER_LAYOUT, RINGMASTER_TEST_BACKEND.
 #pragma once
 
 #include <string>
@@ -10,6 +10,8 @@ std::string ringmaster_binary();
 // Whether that binary was built with AddressSanitizer: it is slower then, and makes calls of its
 // own.
 bool binary_is_sanitized();
+// The same program, but that it knows another layout of the shared memory.
+std::string other_layout_binary();
 std::string test_backend_binary();
 // To preload.
 std::string allocation_counter_library();

@@ -55,6 +55,27 @@ TEST(Segment, RefusesWhatIsNotOurs) {
   EXPECT_FALSE(Segment::adopt(std::move(right_size)).ok());
 }
 
+// A later version refuses the memory, but goes back to that config if it has to.
+TEST(Segment, TellsTheLastGoodConfigWhateverItsLayout) {
+  const Segment segment = new_segment();
+  EXPECT_EQ(Segment::archived_config(segment.fd()), "");
+  segment.config_archive().keep("[server]");
+  EXPECT_EQ(Segment::archived_config(segment.fd()), "[server]");
+
+  const std::uint64_t other_layout = 1;
+  ASSERT_EQ(
+      ::pwrite(segment.fd(), &other_layout, sizeof other_layout, offsetof(SegmentHeader, layout)),
+      ssize_t{sizeof other_layout});
+  ASSERT_FALSE(Segment::adopt(UniqueFd(::dup(segment.fd()))).ok());
+  EXPECT_EQ(Segment::archived_config(segment.fd()), "[server]");
+
+  const std::uint64_t other_magic = 1;
+  ASSERT_EQ(::pwrite(segment.fd(), &other_magic, sizeof other_magic, 0),
+            ssize_t{sizeof other_magic});
+  EXPECT_EQ(Segment::archived_config(segment.fd()), "");
+  EXPECT_EQ(Segment::archived_config(-1), "");
+}
+
 TEST(Segment, NumbersBackendsInTheOrderTheyCome) {
   const Segment segment = new_segment();
   EXPECT_EQ(*segment.add_upstream("s1"), 0u);
@@ -104,7 +125,7 @@ TEST(Segment, GivesTheEntryOfABackendLongGoneToANewOne) {
   EXPECT_FALSE(segment.add_upstream("another").ok());
 }
 
-TEST(ConfigArchive, KeepsTheLastTextThatWasKeptWhole) {
+TEST(ConfigArchive, KeepsTheLastTextIfItIsNotTooLong) {
   const Segment segment = new_segment();
   ConfigArchive& archive = segment.config_archive();
   EXPECT_EQ(archive.text(), "");
@@ -113,7 +134,9 @@ TEST(ConfigArchive, KeepsTheLastTextThatWasKeptWhole) {
   EXPECT_EQ(archive.text(), "second, and longer");
   ASSERT_TRUE(archive.keep(""));
   EXPECT_EQ(archive.text(), "");
+  ASSERT_TRUE(archive.keep("third"));
   EXPECT_FALSE(archive.keep(std::string(kMaxArchivedConfig + 1, 'x')));
+  EXPECT_EQ(archive.text(), "") << "none rather than an older one";
 }
 
 // A worker counts requests without end, and says so through a pipe; it is killed wherever it is.
