@@ -104,7 +104,10 @@ Error system_error(const char* what) {
 
 Result<bip::mapped_region> map(int fd) {
   try {
-    return bip::mapped_region(MemfdHandle{fd}, bip::read_write, 0, contents().total);
+    bip::mapped_region region(MemfdHandle{fd}, bip::read_write, 0, contents().total);
+    // A core dump would make every page of it that was never touched: more than a gigabyte.
+    ::madvise(region.get_address(), region.get_size(), MADV_DONTDUMP);
+    return region;
   } catch (const bip::interprocess_exception& e) {
     return Error{std::string("shared memory: cannot map it: ") + e.what()};
   }

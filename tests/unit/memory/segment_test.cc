@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 namespace ringmaster {
 namespace {
@@ -30,6 +33,28 @@ TEST(Segment, CostsMemoryOnlyForWhatIsUsed) {
   struct stat status;
   ASSERT_EQ(::fstat(segment.fd(), &status), 0);
   EXPECT_LT(status.st_blocks * 512, 1 << 20);
+}
+
+std::string flags_of_mapping(std::uintptr_t address) {
+  std::ifstream maps("/proc/self/smaps");
+  std::ostringstream start;
+  start << std::hex << address << '-';
+  bool is_it = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.starts_with(start.str())) is_it = true;
+    if (is_it && line.starts_with("VmFlags:")) return line + ' ';
+  }
+  return "";
+}
+
+TEST(Segment, IsLeftOutOfCoreDumps) {
+  const Segment first = new_segment();
+  const auto second = Segment::adopt(UniqueFd(::dup(first.fd())));
+  ASSERT_TRUE(second.ok());
+  for (const SegmentHeader* header : {&first.header(), &second->header()}) {
+    const std::string flags = flags_of_mapping(reinterpret_cast<std::uintptr_t>(header));
+    EXPECT_NE(flags.find(" dd "), std::string::npos) << flags;
+  }
 }
 
 TEST(Segment, IsAdoptedWithAllThatIsInIt) {
