@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "master/config_loader.h"
@@ -23,6 +24,7 @@ namespace ringmaster {
 namespace {
 
 constexpr rlim_t kOtherFiles = 64;
+constexpr timespec kFailurePause{.tv_sec = 1, .tv_nsec = 0};
 
 struct Options {
   std::string config_file = kDefaultConfig;
@@ -79,12 +81,17 @@ void warn_of_file_limit(const ServerConfig& server) {
       server.max_connections, needed, files.rlim_cur);
 }
 
-// Until the master listens to them, signals wait: one that comes early stops or reloads as any
-// other.
-void hold_signals() {
+sigset_t our_signals() {
   sigset_t ours;
   sigemptyset(&ours);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ours, number);
+  return ours;
+}
+
+// Until the master listens to them, signals wait: one that comes early stops or reloads as any
+// other.
+void hold_signals() {
+  const sigset_t ours = our_signals();
   ::sigprocmask(SIG_BLOCK, &ours, nullptr);
 }
 
@@ -140,12 +147,21 @@ Result<std::unique_ptr<Master>> create_master(const StartConfig& start, const La
   ::_exit(exit_code);
 }
 
+// systemd starts a service again that fails, and one that its socket unit has clients for: at once,
+// and without end. Nothing is gained by more than a try a second. A stop is not kept waiting.
+int fail_slowly(int exit_code) {
+  if (std::getenv("NOTIFY_SOCKET") == nullptr) return exit_code;
+  const sigset_t awaited = our_signals();
+  ::sigtimedwait(&awaited, nullptr, &kFailurePause);
+  return exit_code;
+}
+
 int serve(const Options& options, const Launch& launch) {
   hold_signals();
   log::start("master", log::Level::kInfo);
   Inheritance inherited = find_inheritance();
   const auto start = choose_config(launch, inherited);
-  if (!start) return kExitUsage;
+  if (!start) return fail_slowly(kExitUsage);
   log::start("master", start->config.log.level);
   raise_file_limit();
   warn_of_file_limit(start->config.server);
@@ -158,7 +174,7 @@ int serve(const Options& options, const Launch& launch) {
   auto master = create_master(*start, launch, inherited);
   if (!master) {
     log::error("{}", master.error());
-    return kExitCannotStart;
+    return fail_slowly(kExitCannotStart);
   }
   if (options.demo) say_what_to_try(launch.binary);
   Master::Outcome outcome = (*master)->run();

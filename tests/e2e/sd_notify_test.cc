@@ -116,6 +116,27 @@ TEST(SdNotify, IsReadyThoughABackendIsDown) {
   }
 }
 
+// Who waits at a socket of systemd's has it started again at once, and again.
+TEST(SdNotify, AStartThatFailsTakesASecondButKeepsNoStopWaiting) {
+  NotifySocket systemd;
+  TempDir dir;
+  write_whole_file(dir.path("broken.toml"), "[server]\nworkers = \"many\"\n");
+  const std::vector<std::string> command{ringmaster_binary(), "-c", dir.path("broken.toml")};
+  const Stopwatch since_start;
+  const Finished failed = run(command, {systemd.environment()});
+  EXPECT_EQ(failed.exit, (Exit{1, 0}));
+  EXPECT_NE(failed.log.find("server.workers"), std::string::npos) << failed.log;
+  EXPECT_GE(since_start.elapsed(), seconds(1));
+
+  Process stopped(command, {systemd.environment()});
+  ASSERT_TRUE(
+      wait_until([&] { return stopped.log().find("server.workers") != std::string::npos; }));
+  const Stopwatch since_told;
+  stopped.signal(SIGTERM);
+  EXPECT_EQ(stopped.wait_exit(), (Exit{1, 0}));
+  EXPECT_LT(since_told.elapsed(), milliseconds(900));
+}
+
 TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
   NotifySocket systemd;
   Event may_answer;

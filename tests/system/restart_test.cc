@@ -34,6 +34,28 @@ TEST(SystemRestart, TheSocketStartsAServiceThatIsStopped) {
   EXPECT_EQ(property("ringmaster.service", "ActiveState"), "active");
 }
 
+// Nobody gives up, and nobody is kept busy by it.
+TEST(SystemRestart, ClientsWaitAtTheSocketUntilARefusedConfigIsMended) {
+  const Origin origin({8081});
+  const Service service(origin, "", {.with_socket = true});
+  ASSERT_EQ(systemctl({"stop", "ringmaster.service"}).exit, kDone);
+  service.write_config("[server]\nworkers = \"many\"\n");
+  Client client(service.endpoint());
+  client.send(request_head("GET", "/"));
+  const Stopwatch since_asked;  // time itself is what is tested
+  ASSERT_TRUE(wait_until([&] { return since_asked.elapsed() > seconds(6); }, seconds(10)));
+
+  const std::string journal = service.journal();
+  std::size_t tries = 0;
+  for (std::size_t at = 0; (at = journal.find("\"many\"", at)) != std::string::npos; ++at) ++tries;
+  EXPECT_GE(tries, 2u);
+  EXPECT_LE(tries, 8u);
+  EXPECT_EQ(property("ringmaster.socket", "ActiveState"), "active");
+  service.write_config("");
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(get(service.endpoint(), "/").status, 200);
+}
+
 TEST(SystemRestart, WithoutTheSocketAStopAnswersWhatIsThereAndRefusesTheRest) {
   const Origin origin({8081});
   const Service service(origin);

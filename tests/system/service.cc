@@ -122,8 +122,7 @@ Service::Service(const Origin& origin, const std::string& config, const Options&
   systemctl({"stop", "ringmaster.socket", "ringmaster.service"});
   write_config(config);
   std::filesystem::create_directories(std::filesystem::path(kDropIn).parent_path());
-  // Whoever kills on purpose must not meet the limit on restarts.
-  write_whole_file(kDropIn, "[Unit]\nStartLimitIntervalSec=0\n[Service]\n" + options.drop_in);
+  write_whole_file(kDropIn, "[Service]\n" + options.drop_in);
   must({"/usr/bin/systemctl", "daemon-reload"});
   began_ = trimmed(run({"/usr/bin/date", "+%s"}).output);
   if (options.with_socket) must({"/usr/bin/systemctl", "start", "ringmaster.socket"});
