@@ -179,6 +179,7 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
   };
   add("status", "Backends, workers, the limiter");
   add("reload", "Load config and binary anew; waits, and exits with the outcome");
+  add("reopen", "Open the access log anew, after it was renamed; leaves the config alone");
   for (const auto& [name, what] :
        {std::pair{"drain", "Give a backend no new requests, until it is made ready again"},
         std::pair{"ready", "Use a drained backend again"}}) {
@@ -200,8 +201,8 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
 int run_ctl(const CtlOptions& options) {
   if (options.command.empty()) {
     fmt::print(stderr,
-               "ringmaster ctl: what is it to do? status, reload, drain NAME, ready NAME, why "
-               "REQUEST-ID or recorder\nRun with --help for more information.\n");
+               "ringmaster ctl: what is it to do? status, reload, reopen, drain NAME, ready NAME, "
+               "why REQUEST-ID or recorder\nRun with --help for more information.\n");
     return kRefused;
   }
   if (options.command == "status") {
@@ -209,7 +210,9 @@ int run_ctl(const CtlOptions& options) {
   }
   if (options.command == "recorder") return show_recorder(options);
   if (options.command == "why") return show_why(options);
-  if (options.command == "reload") return report(ask(options, "POST", "/reload"));
+  if (options.command == "reload" || options.command == "reopen") {
+    return report(ask(options, "POST", "/" + options.command));
+  }
   return report(ask(options, "POST", fmt::format("/{}?{}", options.command, options.argument)));
 }
 

@@ -237,6 +237,7 @@ void Master::act_on_notes() {
     report_status();
   }
   if (phase_ == Phase::kStarting) become_ready();
+  if (phase_ == Phase::kServing && std::exchange(renews_, false)) supervisor_.renew();
   if (stop_requests_ != 0 && !is_stopping()) begin_stop();
 }
 

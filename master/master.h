@@ -96,6 +96,7 @@ class Master final : private HealthMonitor::Observer {
   void serve_control();
   AdminRoutes reports();
   AdminResponse set_drained(const AdminRequest& request, bool drained);
+  AdminResponse reopen(const AdminRequest& request);
   ReportSource report();
   std::string overview();
 
@@ -170,6 +171,7 @@ class Master final : private HealthMonitor::Observer {
   bool health_changed_ = false;
   bool reported_ = false;
   bool child_ended_ = true;     // maybe while there was no handler yet
+  bool renews_ = false;         // the workers, when we serve
   bool calls_orphans_ = false;  // once, when our workers serve
   bool goes_back_ = false;      // this image keeps the generation that serves
 };

@@ -112,6 +112,7 @@ void Master::serve_control() {
   };
   routes["/drain"] = [this](const AdminRequest& request) { return set_drained(request, true); };
   routes["/ready"] = [this](const AdminRequest& request) { return set_drained(request, false); };
+  routes["/reopen"] = [this](const AdminRequest& request) { return reopen(request); };
   // Not on the admin address: they tell who asked for what.
   routes["/recorder"] = [this](const AdminRequest& request) { return recorder(segment_, request); };
   routes["/why"] = [this](const AdminRequest& request) { return why(segment_, request); };
@@ -135,6 +136,19 @@ AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
                        ? fmt::format("{} gets no new requests; `ringmaster ctl ready {}` ends it",
                                      name, name)
                        : fmt::format("{} is in use again, as far as it is healthy", name));
+}
+
+// POST /reopen: the access log was renamed. The config stays what it is, whatever the file says.
+AdminResponse Master::reopen(const AdminRequest& request) {
+  if (request.method != "POST") return only_by_post();
+  if (is_stopping()) return text(409, "the service is stopping");
+  const std::string& path = config_.log.access;
+  if (path == "off" || path == "stderr") {
+    return text(200, fmt::format("log.access is \"{}\": there is no file to open anew", path));
+  }
+  log::info("access log {}: opened anew, by new workers", path);
+  renews_ = true;
+  return text(200, fmt::format("{} is opened anew, by new workers", path));
 }
 
 ReportSource Master::report() {

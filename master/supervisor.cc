@@ -81,7 +81,7 @@ void Supervisor::adopt(std::vector<HandedWorker> workers, std::vector<HandedWork
 std::optional<WorkerBirth> Supervisor::spawn_missing() {
   if (draining_) return std::nullopt;
   const auto leaving = [this](const WorkerProcess& w) {
-    return is_of_another(w) || w.state() == WorkerState::kDraining;
+    return is_leaving(w) || w.state() == WorkerState::kDraining;
   };
   auto staying = workers_.size() -
                  static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), leaving));
@@ -104,6 +104,10 @@ bool Supervisor::is_free(std::uint32_t slot) const noexcept {
 
 bool Supervisor::is_of_another(const WorkerProcess& worker) const noexcept {
   return worker.generation() != generation_;
+}
+
+bool Supervisor::is_leaving(const WorkerProcess& worker) const noexcept {
+  return is_of_another(worker) || worker.is_superseded();
 }
 
 std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
@@ -202,7 +206,7 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   const std::uint32_t index = worker.slot_index();
   WorkerSlot& slot = segment_.slot(index);
   const bool asked_to_leave = worker.state() == WorkerState::kDraining;
-  const bool is_replaced = !draining_ && !is_of_another(worker);
+  const bool is_replaced = !draining_ && !is_leaving(worker);
   const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != 4;
   const std::uint64_t held = requests_held_by(index);
   if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
@@ -241,11 +245,24 @@ std::uint64_t Supervisor::requests_held_by(std::uint32_t slot) const noexcept {
   return held;
 }
 
+void Supervisor::renew() noexcept {
+  for (WorkerProcess& worker : workers_) worker.supersede();
+}
+
+void Supervisor::retire_superseded() {
+  if (draining_ || serving() < resources_.config.server.workers) return;
+  for (WorkerProcess& worker : workers_) {
+    const bool is_due = worker.is_superseded() && worker.last_order() == WorkerOrder::kServe;
+    if (is_due) worker.order(WorkerOrder::kHandOver);
+  }
+}
+
 void Supervisor::look_after() {
   const std::uint64_t now = monotonic_ms();
   const auto drain_timeout =
       static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
   orphans_.look_after(drain_timeout + kCutPatienceMs);
+  retire_superseded();
   for (WorkerProcess& worker : workers_) {
     if (worker.deadline_ms() != 0 && now >= worker.deadline_ms()) {
       if (worker.last_order() == WorkerOrder::kCut) {
@@ -319,7 +336,7 @@ void Supervisor::kill_all() {
 std::size_t Supervisor::serving() const noexcept {
   return static_cast<std::size_t>(
       std::count_if(workers_.begin(), workers_.end(), [this](const WorkerProcess& w) {
-        return !is_of_another(w) && w.state() == WorkerState::kServing;
+        return !is_leaving(w) && w.state() == WorkerState::kServing;
       }));
 }
 

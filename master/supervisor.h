@@ -54,6 +54,9 @@ class Supervisor {
   // The health words changed: workers look at them.
   void ring_all();
 
+  // Each worker of ours gives way to a new one, which opens anew what it writes to (the access
+  // log). They serve until all the new ones do.
+  void renew() noexcept;
   // Workers of all other generations hand over what they can and drain.
   void retire_others();
   // So do the workers of a master that died, now that ours serve; they must share our channel.
@@ -73,6 +76,7 @@ class Supervisor {
 
  private:
   void limit_retired();
+  void retire_superseded();
   std::optional<WorkerBirth> spawn(std::uint32_t slot);
   WorkerBirth leave_master(std::uint32_t slot, UniqueFd control);
   void bury(const WorkerProcess& worker, int status);
@@ -80,6 +84,7 @@ class Supervisor {
   bool is_free(std::uint32_t slot) const noexcept;
   bool is_ours(pid_t pid) const noexcept;
   bool is_of_another(const WorkerProcess& worker) const noexcept;
+  bool is_leaving(const WorkerProcess& worker) const noexcept;  // or will be, when others serve
 
   // Borrowed.
   const Resources resources_;

@@ -63,6 +63,9 @@ class WorkerProcess {
     return still_ >= patience;
   }
   void mark_hung() noexcept { hung_ = true; }
+  // Another one of its generation is to take its place.
+  void supersede() noexcept { superseded_ = true; }
+  bool is_superseded() const noexcept { return superseded_; }
   std::uint64_t heartbeat_age_ms() const noexcept { return still_ * kLookEveryMs; }
 
   static constexpr std::uint64_t kLookEveryMs = 250;
@@ -82,6 +85,7 @@ class WorkerProcess {
   std::uint32_t slot_index_;
   std::uint32_t still_ = 0;
   bool hung_ = false;
+  bool superseded_ = false;
 };
 
 }  // namespace ringmaster

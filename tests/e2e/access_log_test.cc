@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "tests/support/backend.h"
+#include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -93,6 +94,40 @@ TEST(AccessLog, GoesOnInANewFileAfterAReload) {
   EXPECT_EQ(get(ringmaster.endpoint(), "/last").status, 200);
   EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
   EXPECT_EQ(lines_of(read_whole_file(path)).size(), 2u);
+}
+
+TEST(AccessLog, IsOpenedAnewWithoutAReload) {
+  TempDir dir;
+  const std::string path = dir.path("access.log");
+  const std::string rotated = dir.path("access.log.1");
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(path) + backend.toml());
+  const std::vector<pid_t> before = ringmaster.workers();
+  Load load(ringmaster.endpoint(), 4);
+  ASSERT_TRUE(load.wait_for_more(20));
+  ringmaster.write_config("[server]\nworkers = \"work in progress\"\n");
+  ASSERT_EQ(std::rename(path.c_str(), rotated.c_str()), 0);
+
+  const Finished reopen = ringmaster.ctl({"reopen"});
+
+  EXPECT_EQ(reopen.exit, (Exit{0, 0})) << reopen.log;
+  EXPECT_TRUE(wait_until([&] {
+    const std::vector<pid_t> now = ringmaster.workers();
+    return now.size() == before.size() && std::none_of(now.begin(), now.end(), [&](pid_t pid) {
+             return std::count(before.begin(), before.end(), pid) != 0;
+           });
+  }));
+  const std::size_t last_of_before = lines_of(read_whole_file(rotated)).size();
+  ASSERT_TRUE(load.wait_for_more(20));
+  const Load::Outcome outcome = load.stop();
+  EXPECT_TRUE(outcome.is_flawless()) << ::testing::PrintToString(outcome);
+  EXPECT_EQ(wait_for_lines(path, outcome.answered - last_of_before).size(),
+            outcome.answered - last_of_before);
+  EXPECT_EQ(lines_of(read_whole_file(rotated)).size(), last_of_before);
+  const Metrics metrics = ringmaster.metrics();
+  EXPECT_EQ(metrics.get("ringmaster_config_generation"), 1);
+  EXPECT_EQ(metrics.sum("ringmaster_worker_restarts_total"), 0);
+  EXPECT_EQ(metrics.get("ringmaster_client_connections_total"), 4) << "all were handed over";
 }
 
 TEST(AccessLog, DelaysNobodyWhoseLinesNobodyTakes) {

@@ -68,7 +68,8 @@ TEST(Ctl, SaysWhichBackendsThereAre) {
 TEST(Ctl, SaysWhatItCanBeToldToDo) {
   const Finished nothing = run({ringmaster_binary(), "ctl"});
   EXPECT_EQ(nothing.exit, kRefused);
-  EXPECT_NE(nothing.log.find("status, reload, drain NAME"), std::string::npos) << nothing.log;
+  EXPECT_NE(nothing.log.find("status, reload, reopen, drain NAME"), std::string::npos)
+      << nothing.log;
   const Finished unknown = run({ringmaster_binary(), "ctl", "restart"});
   EXPECT_EQ(unknown.exit, kRefused);
   EXPECT_NE(unknown.log.find("not expected: restart"), std::string::npos) << unknown.log;

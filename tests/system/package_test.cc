@@ -79,7 +79,7 @@ TEST(SystemPackage, CompletesOrdersAndTheNamesOfBackends) {
   const Origin origin({8081, 8082});
   const Service service(origin);
   const std::string orders = completions("ringmaster ctl");
-  for (const char* order : {"status", "reload", "drain", "ready", "why", "recorder"}) {
+  for (const char* order : {"status", "reload", "reopen", "drain", "ready", "why", "recorder"}) {
     EXPECT_NE(orders.find(order), std::string::npos) << orders;
   }
   EXPECT_EQ(completions("ringmaster ctl drain"), "b1 b2\n");
