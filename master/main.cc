@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,7 +10,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "master/config_loader.h"
 #include "master/ctl.h"
@@ -184,8 +187,21 @@ int serve(const Options& options, const Launch& launch) {
   return outcome.exit_code;
 }
 
-// The file that this program was started from, also if another has taken its place meanwhile.
-std::string path_of_binary() {
+bool is_same_file(const std::string& one, const std::string& other) {
+  struct stat a;
+  struct stat b;
+  return ::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+// The file that this program was started from, also if another has taken its place meanwhile. As it
+// was named, if by a path: a link on the way ("current") may lead to a new version by the next
+// reload.
+std::string path_of_binary(const std::string& name) {
+  std::error_code ignored;
+  const std::string named = std::filesystem::absolute(name, ignored);
+  const bool is_path = name.find('/') != std::string::npos;
+  if (is_path && is_same_file(named, "/proc/self/exe")) return named;
   std::array<char, PATH_MAX> path;
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
   std::string binary = size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : "";
@@ -218,7 +234,7 @@ int main(int argc, char** argv) {
       ctl_options.config_file = options.config_file;
       return run_ctl(ctl_options);
     }
-    const Launch launch{path_of_binary(), std::vector<std::string>(argv, argv + argc),
+    const Launch launch{path_of_binary(argv[0]), std::vector<std::string>(argv, argv + argc),
                         options.demo ? "" : options.config_file};
     return options.check ? check(launch) : serve(options, launch);
   } catch (const std::exception& error) {

@@ -453,6 +453,25 @@ TEST(Upgrade, TheNewBinaryTakesOverUnderTheSamePid) {
     EXPECT_EQ(inode_of_process(worker), binary.inode());
 }
 
+// As those who keep versions side by side do: a link says which one is in use.
+TEST(Upgrade, FollowsALinkOnThePathOfTheBinary) {
+  Backend backend("s1");
+  Binary first;
+  Binary second;
+  TempDir dir;
+  const std::string link = dir.path("current");
+  std::filesystem::create_symlink(first.path(), link);
+  Ringmaster ringmaster(backend.toml(), {.environment = {}, .command = {link}});
+  EXPECT_EQ(inode_of_process(ringmaster.process().pid()), first.inode());
+
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink(second.path(), link);
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+
+  EXPECT_EQ(inode_of_process(ringmaster.process().pid()), second.inode());
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+}
+
 TEST(Upgrade, ABinaryThatCannotRunIsRefused) {
   Backend backend("s1");
   Binary binary;
