@@ -1,5 +1,6 @@
 #include "master/supervisor.h"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,6 +148,8 @@ std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
 
 // In the child: lets go of all that is the master's.
 WorkerBirth Supervisor::leave_master(std::uint32_t slot, UniqueFd control) {
+  // First, before the pid: by its name a later master knows a worker whose master has died.
+  ::prctl(PR_SET_NAME, kWorkerProcessName);
   segment_.slot(slot).set_pid(::getpid());
   offer_to_oom_killer();
   uv_loop_fork(resources_.loop);  // until here the child shares the master's epoll set and signals
