@@ -197,8 +197,9 @@ void Master::exec_with_all(const std::string& failure) {
 
 void Master::fail_reload(const std::string& why) {
   notifier_.ready();
-  if (phase_ == Phase::kTakingOver) deadline_ms_ = monotonic_ms() + kAnswersOutMs;
-  reloader_.fail(why);
+  if (phase_ != Phase::kTakingOver) return reloader_.fail(why);
+  deadline_ms_ = monotonic_ms() + kAnswersOutMs;
+  reloader_.tell_failure(why);
 }
 
 }  // namespace ringmaster

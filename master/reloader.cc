@@ -191,9 +191,13 @@ void Reloader::succeed(const std::string& message) {
 }
 
 void Reloader::fail(const std::string& why) {
+  tell_failure(why);
+  next();
+}
+
+void Reloader::tell_failure(const std::string& why) {
   refusal_ = why;
   answer(queue_.waiters, 409, why);
-  next();
 }
 
 void Reloader::next() {

@@ -45,6 +45,8 @@ class Reloader {
   // The end of a reload, for everyone who waits for it; then the next begins, if one was asked for.
   void succeed(const std::string& message);
   void fail(const std::string& why);
+  // As fail(), of a reload that is not over: the next one waits for succeed() or fail().
+  void tell_failure(const std::string& why);
   // The service stops: no reload any more.
   void give_up();
   // Takes a note of the last outcome that was not told yet to the master: a refusal, for his log.
