@@ -116,9 +116,12 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       reload_failure_(start.failure),
       calls_orphans_(parts.has_orphans_channel),
       goes_back_(parts.goes_back) {
+  const std::uint64_t patience_ms = take_over_patience_ms(config_.health);
+  // More than is usual, for which the unit allows.
+  if (patience_ms > kTakeOverPatienceMs) notifier_.ask_for_time(patience_ms + kWorkersPatienceMs);
   if (inherited.is_takeover) {
     phase_ = Phase::kTakingOver;
-    deadline_ms_ = monotonic_ms() + take_over_patience_ms(config_.health);
+    deadline_ms_ = monotonic_ms() + patience_ms;
     reloader_.resume(std::move(inherited.reloads));
     notifier_.watchdog();  // of the image before it ended with the exec
   }
@@ -138,9 +141,14 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     }
   }
   if (!inherited.is_takeover) announce_addresses();
+  // Else nothing of what the image before stored is in the way.
+  const bool stores_in_place =
+      !inherited.is_takeover || is_new_memory ||
+      !std::all_of(inherited.listeners.begin(), inherited.listeners.end(),
+                   [](const Listener& unwanted) { return unwanted.is_systemds; });
   unclaimed_ = std::move(inherited.listeners);
   inherited = {};  // what else nobody took is closed
-  store_with_systemd(segment_.fd(), handover_, listeners_);
+  store_with_systemd(segment_.fd(), handover_, listeners_, stores_in_place);
   lead_to_control_socket(control_.path);
   watch_signals();
   start_timers();

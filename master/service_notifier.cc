@@ -24,6 +24,10 @@ void ServiceNotifier::stopping() {
   send("STOPPING=1");
 }
 
+void ServiceNotifier::ask_for_time(std::uint64_t ms) {
+  send(fmt::format("EXTEND_TIMEOUT_USEC={}", ms * 1000));
+}
+
 void ServiceNotifier::status(std::string_view line) {
   if (line == last_status_) return;
   last_status_ = line;

@@ -64,14 +64,14 @@ StoredDescriptors take_from_systemd() {
 }
 
 void store_with_systemd(int memory, const HandoverChannel& handover,
-                        const std::vector<Listener>& listeners) {
+                        const std::vector<Listener>& listeners, bool in_place) {
   for (const auto& [name, fd] : {std::pair{kMemoryName, memory},
                                  {kHandoverInName, handover.in.get()},
                                  {kHandoverOutName, handover.out.get()}}) {
-    forget(name);
+    if (in_place) forget(name);
     store(name, fd);
   }
-  forget(kListenerName);
+  if (in_place) forget(kListenerName);
   for (const Listener& listener : listeners) {
     if (!listener.is_systemds) store(kListenerName, listener.socket.get());
   }

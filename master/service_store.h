@@ -21,10 +21,10 @@ struct StoredDescriptors {
 // thing: until then these numbers belong to nobody.
 StoredDescriptors take_from_systemd();
 
-// Leaves the segment, the line between workers and our own listeners with systemd, in the place of
-// what was there.
+// Leaves the segment, the line between workers and our own listeners with systemd. `in_place`: of
+// what was there; else beside it, where what is there already stays as it is.
 void store_with_systemd(int memory, const HandoverChannel& handover,
-                        const std::vector<Listener>& listeners);
+                        const std::vector<Listener>& listeners, bool in_place);
 // On an orderly stop: ports are closed when they are closed.
 void forget_stored_listeners();
 

@@ -116,6 +116,52 @@ TEST(SdNotify, IsReadyThoughABackendIsDown) {
   }
 }
 
+// Returns when systemd has heard of its end.
+void reload(const Ringmaster& ringmaster, NotifySocket& systemd) {
+  const std::size_t before = count_of("READY=1\n", systemd.said());
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+  EXPECT_TRUE(wait_until([&] { return count_of("READY=1\n", systemd.said()) > before; }));
+}
+
+// The first round of probes may take longer than the unit's time-out.
+TEST(SdNotify, AsksForTheTimeThatAStartOrAReloadMayTake) {
+  NotifySocket systemd;
+  Backend backend("s1");
+  Ringmaster ringmaster("[health]\ninterval = \"40s\"\ntimeout = \"40s\"\n" + backend.toml(),
+                        {.environment = {systemd.environment()}, .wait_until_ready = false});
+  ASSERT_TRUE(systemd.comes_to_say("READY=1\n"));
+  const auto times_asked = [&] {
+    return count_of("EXTEND_TIMEOUT_USEC=90000000\n", systemd.said());
+  };
+  EXPECT_EQ(times_asked(), 1u);
+  reload(ringmaster, systemd);
+  EXPECT_EQ(times_asked(), 2u);
+}
+
+// One that dies in the middle would find some of them missing.
+TEST(SdNotify, WhatIsStoredIsNotForgottenByAReloadThatKeepsIt) {
+  NotifySocket systemd;
+  Backend backend("s1");
+  const std::string ip = own_loopback();
+  Ringmaster ringmaster("[server]\nlisten = \"" + ip + ":0\"\n" + backend.toml(),
+                        {.environment = {systemd.environment()}, .wait_until_ready = false});
+  ASSERT_TRUE(systemd.comes_to_say("FDSTORE=1\nFDNAME=ringmaster-listener\n"));
+  ASSERT_TRUE(systemd.comes_to_say("READY=1\n"));
+  const std::size_t before = systemd.said().size();
+  reload(ringmaster, systemd);
+  EXPECT_EQ(systemd.said().find("FDSTOREREMOVE", before), std::string::npos);
+
+  ringmaster.write_config("[server]\nlisten = [\"" + ip + ":0\", \"" + ip + ":4001\"]\n" +
+                          backend.toml());
+  reload(ringmaster, systemd);
+  EXPECT_EQ(systemd.said().find("FDSTOREREMOVE", before), std::string::npos) << "one more";
+  ringmaster.write_config("[server]\nlisten = \"" + ip + ":4001\"\n" + backend.toml());
+  reload(ringmaster, systemd);
+  EXPECT_NE(systemd.said().find("FDSTOREREMOVE=1\nFDNAME=ringmaster-listener\n", before),
+            std::string::npos)
+      << "one less";
+}
+
 // Who waits at a socket of systemd's has it started again at once, and again.
 TEST(SdNotify, AStartThatFailsTakesASecondButKeepsNoStopWaiting) {
   NotifySocket systemd;

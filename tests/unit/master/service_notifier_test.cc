@@ -51,6 +51,11 @@ class ServiceNotifierTest : public testing::Test {
   UniqueFd socket_;
 };
 
+TEST_F(ServiceNotifierTest, AsksForTimeInMicroseconds) {
+  ServiceNotifier(loop_.get()).ask_for_time(90'000);
+  EXPECT_EQ(said(), Said{"EXTEND_TIMEOUT_USEC=90000000"});
+}
+
 TEST_F(ServiceNotifierTest, SaysReadyAndStopping) {
   ServiceNotifier notifier(loop_.get());
   notifier.ready();
