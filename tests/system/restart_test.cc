@@ -34,12 +34,12 @@ TEST(SystemRestart, TheSocketStartsAServiceThatIsStopped) {
   EXPECT_EQ(property("ringmaster.service", "ActiveState"), "active");
 }
 
-// Nobody gives up, and nobody is kept busy by it.
-TEST(SystemRestart, ClientsWaitAtTheSocketUntilARefusedConfigIsMended) {
+// Nobody gives up, and nobody is kept busy by it. `complaint`: what each try leaves in the journal.
+void expect_client_waits_out(const std::string& broken, const std::string& complaint) {
   const Origin origin({8081});
   const Service service(origin, "", {.with_socket = true});
   ASSERT_EQ(systemctl({"stop", "ringmaster.service"}).exit, kDone);
-  service.write_config("[server]\nworkers = \"many\"\n");
+  service.write_config(broken);
   Client client(service.endpoint());
   client.send(request_head("GET", "/"));
   const Stopwatch since_asked;  // time itself is what is tested
@@ -47,13 +47,22 @@ TEST(SystemRestart, ClientsWaitAtTheSocketUntilARefusedConfigIsMended) {
 
   const std::string journal = service.journal();
   std::size_t tries = 0;
-  for (std::size_t at = 0; (at = journal.find("\"many\"", at)) != std::string::npos; ++at) ++tries;
+  for (std::size_t at = 0; (at = journal.find(complaint, at)) != std::string::npos; ++at) ++tries;
   EXPECT_GE(tries, 2u);
   EXPECT_LE(tries, 8u);
   EXPECT_EQ(property("ringmaster.socket", "ActiveState"), "active");
   service.write_config("");
   EXPECT_EQ(client.receive().status, 200);
   EXPECT_EQ(get(service.endpoint(), "/").status, 200);
+}
+
+TEST(SystemRestart, ClientsWaitAtTheSocketUntilARefusedConfigIsMended) {
+  expect_client_waits_out("[server]\nworkers = \"many\"\n", "\"many\" is not known");
+}
+
+TEST(SystemRestart, ClientsWaitAtTheSocketUntilThereIsWhatAStartNeeds) {
+  expect_client_waits_out("[admin]\nlisten = \"127.0.0.1:8081\"\n",
+                          "cannot listen on 127.0.0.1:8081");
 }
 
 TEST(SystemRestart, WithoutTheSocketAStopAnswersWhatIsThereAndRefusesTheRest) {
