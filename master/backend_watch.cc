@@ -67,14 +67,15 @@ BackendWatch::BackendWatch(uv_loop_t* loop, const Subject& subject, std::minstd_
   reason_ = subject.shared.reason();
 }
 
-// In this order: nobody is sent to an address that is empty, and who dies on the way leaves nothing
-// that passes for the truth about either place.
+// In this order: nobody is sent to an address that is empty, before or after, and who dies on the
+// way leaves nothing that passes for the truth about either place.
 void BackendWatch::settle() {
   if (std::exchange(settled_, true)) return;
   UpstreamState& shared = subject_.shared;
   shared.set_place(UpstreamState::kNowhere);
   shared.set_ramp_began_ms(0);
-  if (has_verdict_ || address_.is_empty()) {
+  if (!address_.is_empty()) publish_address();
+  if (has_verdict_ || address_.is_empty() || shared.is_drained()) {
     show();
   } else {
     shared.set_health(HealthState::kUnknown, HealthCause::kNone);
@@ -164,6 +165,7 @@ void BackendWatch::probe_now(bool verifies_report) {
   verifies_ = verifies_report;
   reported_again_ = false;
   probe_began_ns_ = monotonic_ns();
+  if (first_probe_began_ns_ == 0) first_probe_began_ns_ = probe_began_ns_;
   if (verifies_report) verification_began_ns_ = probe_began_ns_;
   probe_ = std::make_unique<HealthProbe>(loop_, subject_.config, address_, request_,
                                          static_cast<HealthProbe::Owner&>(*this));
@@ -207,13 +209,14 @@ void BackendWatch::retry_for_want(const ProbeResult& result) {
 
 // A name may have addresses where nothing listens (::1 beside 127.0.0.1): a backend that is not in
 // use and cannot be reached is looked for at the next one, and before the first verdict at all of
-// them.
+// them, or those for which there is time: nobody serves before it.
 bool BackendWatch::is_tried_elsewhere(const ProbeResult& result) {
   const bool unreachable =
       result.cause == HealthCause::kConnect || result.cause == HealthCause::kTimeout;
   if (!unreachable || answers()) return false;
   const std::size_t addresses = owner_.try_another_address(*this);
-  if (machine_.is_probed() || ++addresses_tried_ >= addresses) return false;
+  const bool is_late = since(first_probe_began_ns_) >= subject_.config.timeout;
+  if (machine_.is_probed() || ++addresses_tried_ >= addresses || is_late) return false;
   probe_now(false);
   return true;
 }
@@ -270,6 +273,8 @@ void BackendWatch::set_drained(bool drained) {
   subject_.shared.set_drained(drained);
   if (!drained && answers()) begin_ramp();
   if (drained) end_ramp();
+  // Where it was before a move it gets no requests any more, either.
+  if (drained && !settled_) subject_.shared.set_health(HealthState::kDraining, HealthCause::kNone);
   show();
   log::info(
       "{} {}", subject_.backend.name,

@@ -130,6 +130,7 @@ class BackendWatch final : private HealthProbe::Owner {
   log::LineLimit lines_{10, 60'000};    // of changes: a backend that flaps fills no log
   double last_duration_ms_ = 0;
   std::uint64_t probe_began_ns_ = 0;
+  std::uint64_t first_probe_began_ns_ = 0;
   std::uint64_t verification_began_ns_ = 0;
   std::size_t addresses_tried_ = 0;  // before the first verdict
   bool verifies_ = false;            // the probe under way, or the next, answers a report

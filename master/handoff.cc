@@ -52,7 +52,8 @@ Json to_json(const Handoff& handoff) {
                        {"slot", worker.slot},
                        {"control", worker.control.get()},
                        {"started_ms", worker.started_ms},
-                       {"deadline_ms", worker.deadline_ms}});
+                       {"deadline_ms", worker.deadline_ms},
+                       {"superseded", worker.superseded}});
   }
   // What is new here may be missing in what an older image wrote.
   return {{"format", kFormat},
@@ -97,10 +98,10 @@ Handoff from_json(const Json& json) {
   handoff.control.socket = fd_at(json.at("control").at("fd"));
   handoff.control.path = json.at("control").at("path").get<std::string>();
   for (const Json& worker : json.at("workers")) {
-    handoff.workers.push_back({worker.at("pid").get<pid_t>(),
-                               worker.at("slot").get<std::uint32_t>(), fd_at(worker.at("control")),
-                               worker.at("started_ms").get<std::uint64_t>(),
-                               worker.at("deadline_ms").get<std::uint64_t>()});
+    handoff.workers.push_back(
+        {worker.at("pid").get<pid_t>(), worker.at("slot").get<std::uint32_t>(),
+         fd_at(worker.at("control")), worker.at("started_ms").get<std::uint64_t>(),
+         worker.at("deadline_ms").get<std::uint64_t>(), worker.value("superseded", false)});
   }
   for (const Json& waiter : json.at("waiters")) handoff.reloads.waiters.push_back(fd_at(waiter));
   for (const Json& waiter : json.at("later")) handoff.reloads.later.push_back(fd_at(waiter));

@@ -24,6 +24,7 @@ struct HandedWorker {
   UniqueFd control;
   std::uint64_t started_ms = 0;   // CLOCK_MONOTONIC
   std::uint64_t deadline_ms = 0;  // by when it must have drained; 0: it was not told to
+  bool superseded = false;        // gives way once others of its generation serve
 };
 
 // Who waits for a reload: connections on which an answer is awaited.

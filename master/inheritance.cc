@@ -77,9 +77,4 @@ void Inheritance::take_back(std::vector<Listener> clients, std::vector<Listener>
   std::move(for_admin.begin(), for_admin.end(), std::back_inserter(admin));
 }
 
-bool Inheritance::may_fall_back() const {
-  if (config.empty()) return false;
-  return is_takeover || (segment && segment->master().stopped_in_order.get() == 0);
-}
-
 }  // namespace ringmaster

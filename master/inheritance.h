@@ -26,14 +26,13 @@ struct Inheritance {
   // Workers that serve in a memory whose layout this build does not know: only signals reach them.
   std::vector<HandedWorker> strangers;
   ReloadQueue reloads;
-  std::string config;   // the text of the last good one; empty where there is none to go back to
+  // The text of the last good one: better than none for who follows on a crash or an exec. Empty
+  // where there is none to go back to, as after a stop in order.
+  std::string config;
   std::string failure;  // of the image before: go back to the last good config
 
   // Of an attempt that failed: they may fit the next one.
   void take_back(std::vector<Listener> clients, std::vector<Listener> for_admin);
-
-  // Somebody served here before and did not stop in order: better the last good config than none.
-  bool may_fall_back() const;
 };
 
 // Reads the environment; to be called once, first thing. Never fails: what cannot be read is logged

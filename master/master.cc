@@ -130,7 +130,6 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     segment_.master().service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
   }
   if (!inherited.is_takeover) {
-    segment_.master().stopped_in_order.set(0);
     segment_.master().earlier_cpu_ns.set(segment_.master().shown_cpu_ns.get());
   }
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
@@ -245,7 +244,10 @@ void Master::act_on_notes() {
     report_status();
   }
   if (phase_ == Phase::kStarting) become_ready();
-  if (phase_ == Phase::kServing && std::exchange(renews_, false)) supervisor_.renew();
+  if (renews_ && phase_ == Phase::kServing && !supervisor_.is_renewing()) {
+    renews_ = false;
+    supervisor_.renew();
+  }
   if (stop_requests_ != 0 && !is_stopping()) begin_stop();
 }
 
@@ -324,7 +326,7 @@ void Master::report_status() {
 
 int Master::exit_code() const noexcept {
   remove_control_socket(control_.path);
-  segment_.master().stopped_in_order.set(1);
+  segment_.config_archive().forget();  // who comes next follows on a stop, not on a crash
   const std::uint64_t cut = supervisor_.cut_requests();
   if (cut == 0) {
     log::info("stopped: every request was answered");

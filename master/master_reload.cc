@@ -22,6 +22,10 @@ namespace {
 
 // An answer of the admin endpoint that is on its way is waited for no longer than this.
 constexpr std::uint64_t kAnswersOutMs = 500;
+// A renewal of the workers is let end first, if it does within this.
+constexpr std::uint64_t kRenewalMs = 5'000;
+// An exec that failed is tried again after this.
+constexpr std::uint64_t kExecAgainMs = 5'000;
 
 UniqueFd duplicate(int fd) {
   return UniqueFd(fd >= 0 ? ::dup(fd) : -1);
@@ -53,10 +57,12 @@ void Master::reload_step() {
     return;
   }
   if (phase_ != Phase::kServing || !reloader_.is_accepted()) {
-    deadline_ms_ = now + kAnswersOutMs;
+    accepted_ms_ = 0;
     return;
   }
-  if (is_quiet() || now >= deadline_ms_) exec_next_image({});
+  if (accepted_ms_ == 0) accepted_ms_ = now;
+  if (supervisor_.is_renewing() && now - accepted_ms_ < kRenewalMs) return;
+  if (is_quiet() || now - accepted_ms_ >= kAnswersOutMs) exec_next_image({});
 }
 
 // Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
@@ -198,7 +204,7 @@ void Master::exec_with_all(const std::string& failure) {
 void Master::fail_reload(const std::string& why) {
   notifier_.ready();
   if (phase_ != Phase::kTakingOver) return reloader_.fail(why);
-  deadline_ms_ = monotonic_ms() + kAnswersOutMs;
+  deadline_ms_ = monotonic_ms() + kExecAgainMs;
   reloader_.tell_failure(why);
 }
 

@@ -19,7 +19,7 @@ std::string describe(const std::string& file, const std::vector<ConfigProblem>& 
 
 std::optional<StartConfig> last_good_config(const Inheritance& inherited,
                                             const std::string& failure) {
-  if (!inherited.may_fall_back()) return std::nullopt;
+  if (inherited.config.empty()) return std::nullopt;
   LoadedConfig loaded = load_config(inherited.config);
   if (!loaded.problems.empty()) return std::nullopt;
   return StartConfig{std::move(loaded.config), inherited.config, failure};

@@ -94,6 +94,7 @@ std::optional<WorkerBirth> Supervisor::spawn_missing() {
     if (now < not_before_ms_[slot]) continue;
     if (auto birth = spawn(slot)) return birth;
   }
+  if (staying < resources_.config.server.workers) limit_lingering();
   return std::nullopt;
 }
 
@@ -252,12 +253,19 @@ void Supervisor::renew() noexcept {
   for (WorkerProcess& worker : workers_) worker.supersede();
 }
 
+bool Supervisor::is_renewing() const noexcept {
+  return std::any_of(workers_.begin(), workers_.end(), [](const WorkerProcess& worker) {
+    return worker.is_superseded() && worker.last_order() == WorkerOrder::kServe;
+  });
+}
+
 void Supervisor::retire_superseded() {
-  if (draining_ || serving() < resources_.config.server.workers) return;
+  if (draining_ || !is_renewing() || serving() < resources_.config.server.workers) return;
   for (WorkerProcess& worker : workers_) {
     const bool is_due = worker.is_superseded() && worker.last_order() == WorkerOrder::kServe;
     if (is_due) worker.order(WorkerOrder::kHandOver);
   }
+  limit_lingering();
 }
 
 void Supervisor::look_after() {
@@ -294,29 +302,39 @@ void Supervisor::retire_others() {
     if (!is_of_another(worker) || worker.last_order() != WorkerOrder::kServe) continue;
     worker.order(WorkerOrder::kHandOver);
   }
-  limit_retired();
+  limit_lingering();
   // What each of them understands, whatever its version: hand over, and end.
   for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGUSR1);
 }
 
-// The next reload needs a routing area and worker slots: where these get scarce, the oldest of
-// those that linger has drain_timeout left.
-void Supervisor::limit_retired() {
-  std::set<std::uint32_t> lingering;
-  std::size_t retired = 0;
-  for (const WorkerProcess& worker : workers_) {
-    if (!is_of_another(worker)) continue;
-    lingering.insert(worker.generation());
-    ++retired;
-  }
-  const bool is_scarce = lingering.size() + 2 >= kRoutingAreas ||
-                         retired + 2 * resources_.config.server.workers > kMaxWorkerSlots;
-  if (lingering.empty() || !is_scarce) return;
-  const std::uint64_t deadline =
-      monotonic_ms() + static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
+// The next reload needs a routing area, and like a renewal worker slots: where these get scarce,
+// the oldest of those that linger have drain_timeout left, a generation of them or as many as
+// serve.
+void Supervisor::limit_lingering() {
+  std::vector<WorkerProcess*> lingering;
+  std::set<std::uint32_t> generations;
   for (WorkerProcess& worker : workers_) {
-    const bool is_oldest = is_of_another(worker) && worker.generation() == *lingering.begin();
-    if (is_oldest && worker.deadline_ms() == 0) worker.set_deadline_ms(deadline);
+    if (!is_leaving(worker) || worker.last_order() == WorkerOrder::kServe) continue;
+    lingering.push_back(&worker);
+    if (is_of_another(worker)) generations.insert(worker.generation());
+  }
+  const std::size_t wanted = resources_.config.server.workers;
+  const bool is_scarce =
+      generations.size() + 2 >= kRoutingAreas || lingering.size() + 2 * wanted > kMaxWorkerSlots;
+  if (lingering.empty() || !is_scarce) return;
+
+  const std::uint64_t now = monotonic_ms();
+  std::sort(lingering.begin(), lingering.end(), [now](const auto* one, const auto* other) {
+    if (one->generation() != other->generation()) return one->generation() < other->generation();
+    return one->age_ms(now) > other->age_ms(now);
+  });
+  const std::uint64_t deadline =
+      now + static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
+  for (std::size_t i = 0; i < lingering.size(); ++i) {
+    WorkerProcess& worker = *lingering[i];
+    if (worker.generation() != lingering.front()->generation()) return;
+    if (!is_of_another(worker) && i >= wanted) return;
+    if (worker.deadline_ms() == 0) worker.set_deadline_ms(deadline);
   }
 }
 

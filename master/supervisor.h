@@ -57,6 +57,8 @@ class Supervisor {
   // Each worker of ours gives way to a new one, which opens anew what it writes to (the access
   // log). They serve until all the new ones do.
   void renew() noexcept;
+  // Some of those still serve.
+  bool is_renewing() const noexcept;
   // Workers of all other generations hand over what they can and drain.
   void retire_others();
   // So do the workers of a master that died, now that ours serve; they must share our channel.
@@ -75,7 +77,7 @@ class Supervisor {
   std::vector<HandedWorker> duplicate_workers() const;
 
  private:
-  void limit_retired();
+  void limit_lingering();
   void retire_superseded();
   std::optional<WorkerBirth> spawn(std::uint32_t slot);
   WorkerBirth leave_master(std::uint32_t slot, UniqueFd control);

@@ -30,7 +30,8 @@ class WorkerProcess {
         started_ms_(handed.started_ms),
         deadline_ms_(handed.deadline_ms),
         pid_(handed.pid),
-        slot_index_(handed.slot) {}
+        slot_index_(handed.slot),
+        superseded_(handed.superseded) {}
 
   pid_t pid() const noexcept { return pid_; }
   std::uint32_t slot_index() const noexcept { return slot_index_; }
@@ -48,7 +49,8 @@ class WorkerProcess {
   std::uint32_t generation() const noexcept { return slot_->generation(); }
   WorkerOrder last_order() const noexcept { return slot_->order(); }
   HandedWorker duplicate() const {
-    return {pid_, slot_index_, UniqueFd(::dup(control_.get())), started_ms_, deadline_ms_};
+    return {pid_,        slot_index_,  UniqueFd(::dup(control_.get())),
+            started_ms_, deadline_ms_, superseded_};
   }
   void ring_it() noexcept { ring(control_.get()); }
 

@@ -19,7 +19,7 @@ class ConfigArchive {
   // False if it is too long to be kept; then none is, for an older one would not be what serves.
   bool keep(std::string_view text) noexcept {
     if (text.size() > kMaxArchivedConfig) {
-      current_.store(0, std::memory_order_release);
+      forget();
       return false;
     }
     const std::uint32_t next = current_.load(std::memory_order_relaxed) == 1 ? 2 : 1;
@@ -30,6 +30,8 @@ class ConfigArchive {
     current_.store(next, std::memory_order_release);
     return true;
   }
+  // None is to be gone back to.
+  void forget() noexcept { current_.store(0, std::memory_order_release); }
   // Empty if none was kept yet, or if this is no archive. Valid until the next keep().
   std::string_view text() const noexcept {
     const std::uint32_t current = current_.load(std::memory_order_acquire);

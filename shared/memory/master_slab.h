@@ -27,7 +27,6 @@ struct alignas(kCacheLine) MasterSlab {
   Gauge service_started_ms;  // reloads do not count as a start
   Gauge config_loaded_ms;    // when the config in force came into force
   Gauge last_reload_failed;  // 1: the last attempt to load a config was refused
-  Gauge stopped_in_order;    // 1: whoever finds this segment follows on a stop, not on a crash
   // Processor time of the masters before this process, as far as it was ever shown, and what a
   // scrape was shown last: a counter must not fall because its master died.
   Gauge earlier_cpu_ns;

@@ -80,6 +80,7 @@ class TokenBucketTable {
   // The rate has changed: each client keeps as many tokens as it has taken, at the new rate's
   // price, and none is further behind than one that has spent the new burst. By the master, while
   // workers take; who is killed on the way leaves some as they were. `before`: 0, or its interval.
+  // Workers of the new rate that took before this went by what was owed at the old one.
   void reprice(std::uint64_t before, const BucketRate& rate, std::uint64_t now_ns) noexcept;
 
   // Entries that are not full at `now_ns`. Walks all of the table that was ever used, so it takes

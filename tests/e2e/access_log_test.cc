@@ -130,6 +130,34 @@ TEST(AccessLog, IsOpenedAnewWithoutAReload) {
   EXPECT_EQ(metrics.get("ringmaster_client_connections_total"), 4) << "all were handed over";
 }
 
+// There are twice as many places as workers: who lingers in one is in the way of the next renewal.
+TEST(AccessLog, IsOpenedAnewAgainThoughRequestsLinger) {
+  TempDir dir;
+  Event go_on;
+  Backend backend("s1", [&](const Request&) {
+    go_on.wait();
+    return Reply{};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 128\ndrain_timeout = \"300ms\"\n[log]\naccess = \"" +
+                        dir.path("access.log") + "\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
+  for (int i = 0; i < 2; ++i) {
+    const std::vector<pid_t> before = ringmaster.workers();
+    ASSERT_EQ(ringmaster.ctl({"reopen"}).exit, (Exit{0, 0}));
+    ASSERT_TRUE(wait_until([&] {
+      const std::vector<pid_t> now = ringmaster.workers();
+      const auto left = std::count_if(now.begin(), now.end(), [&](pid_t pid) {
+        return std::count(before.begin(), before.end(), pid) != 0;
+      });
+      return left <= 1 - i && now.size() == 128u + static_cast<std::size_t>(left);
+    })) << i;
+  }
+  go_on.set();
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+}
+
 TEST(AccessLog, DelaysNobodyWhoseLinesNobodyTakes) {
   constexpr std::size_t kRequests = 500;
   TempDir dir;

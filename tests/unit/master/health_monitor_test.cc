@@ -341,6 +341,28 @@ TEST_F(HealthMonitorTest, WhereABackendMovesIsTheWorkersBusinessOnceItIsInForce)
   EXPECT_EQ(shared(0).reason(), "connect: connection refused, first probe");
 }
 
+TEST_F(HealthMonitorTest, WhatAnOperatorDrainedStaysSoWhereverItMoves) {
+  config_.health.interval = kNever;
+  add(backend_.address());
+  start_and_await_first_round();
+  ASSERT_TRUE(publish_routing(config_, segment_, 1));
+  FakeBackend moved(loop_.get());
+  move(0, moved.address());
+  start(1);
+  ASSERT_TRUE(shared(0).is_usable());
+  EXPECT_TRUE(monitor_->set_drained("s1", true));
+  EXPECT_EQ(shared(0).health(), HealthState::kDraining) << "also by the config that is in force";
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+  ASSERT_TRUE(loop_.run_until([this] { return monitor_->first_round_done(); }));
+  monitor_->put_in_force();
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+
+  move(0, backend_.address());  // while nobody serves
+  start();
+  EXPECT_EQ(shared(0).health(), HealthState::kDraining) << "before the first probe, too";
+  EXPECT_EQ(shared(0).keys(), kNoKeys);
+}
+
 TEST_F(HealthMonitorTest, ABackendThatMovesToNowhereHasNoAddress) {
   config_.health.interval = kNever;
   add(backend_.address());
