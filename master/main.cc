@@ -155,8 +155,8 @@ Result<std::unique_ptr<Master>> create_master(const StartConfig& start, const La
 int fail_slowly(int exit_code) {
   if (std::getenv("NOTIFY_SOCKET") == nullptr) return exit_code;
   const sigset_t awaited = our_signals();
-  const int signal = ::sigtimedwait(&awaited, nullptr, &kFailurePause);
-  return signal == SIGTERM || signal == SIGINT ? kExitOk : exit_code;
+  ::sigtimedwait(&awaited, nullptr, &kFailurePause);
+  return exit_code;
 }
 
 int serve(const Options& options, const Launch& launch) {

@@ -183,8 +183,12 @@ void Supervisor::reap() {
     bury(*worker, status);
     worker = workers_.erase(worker);
   }
-  std::erase_if(strangers_, [](const HandedWorker& stranger) {
-    return ::waitpid(stranger.pid, nullptr, WNOHANG) == stranger.pid;
+  std::erase_if(strangers_, [this](const HandedWorker& stranger) {
+    int status = 0;
+    if (::waitpid(stranger.pid, &status, WNOHANG) != stranger.pid) return false;
+    // How many it had stands where we cannot read it.
+    if (draining_ && status != 0) ++cut_requests_;
+    return true;
   });
 }
 

@@ -239,5 +239,23 @@ TEST_F(LayoutChange, ANameThatCannotBeResolvedKeepsItsAddress) {
   EXPECT_EQ(ringmaster.ready_status(), 200);
 }
 
+// What it held is not known to who stops; that it was cut is.
+TEST_F(LayoutChange, AStopTellsOfARequestThatWorkersOfBeforeHad) {
+  Event never;
+  Backend backend("s1", [&](const Request&) {
+    never.wait();
+    return Reply{};
+  });
+  const std::string config = "[server]\nworkers = 1\ndrain_timeout = \"200ms\"\n" + backend.toml();
+  Ringmaster ringmaster(config, from_file());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+  upgrade();
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{3, 0}));
+  never.set();
+}
+
 }  // namespace
 }  // namespace ringmaster::test
