@@ -77,6 +77,7 @@ class Worker {
   void on_beat() {
     context_.slot.beat();
     context_.look_at_wall_clock();
+    clients_.heed_newcomers();
     if (context_.access_log) context_.access_log->on_beat();
   }
 

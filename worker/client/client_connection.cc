@@ -27,22 +27,28 @@ ClientConnection::ClientConnection(ClientConnections& all, const IpAddress& peer
       peer_(peer),
       awaits_proxy_header_(all.context().config.server.proxy_protocol) {}
 
-bool ClientConnection::start(int fd) {
-  if (stream_.adopt(all_.context().loop, fd) != 0) return false;
-  become(State::kIdle);
-  stream_.start_reading();
+bool ClientConnection::start(int fd, bool look) {
+  stream_.adopt(all_.context().loop, fd);
   // A connection that sends nothing is no better than one that sends its head too slowly.
   timer_.arm(all_.context().config.server.header_timeout);
-  return true;
+  if (look) stream_.read_what_came();
+  if (state_ != State::kIdle) return true;
+  const bool came = input_ && !input_->is_empty();
+  if (!came) input_.reset();
+  stream_.start_reading();
+  return came;
 }
 
-bool ClientConnection::resume(HandedConnection& handed) {
+void ClientConnection::heed() noexcept {
+  is_heeded_ = true;
+  if (state_ == State::kBusy) resume_reading();
+}
+
+void ClientConnection::resume(HandedConnection handed) {
   WorkerContext& context = all_.context();
-  if (handed.from_client.size() > context.bulk_buffers.capacity()) return false;
-  if (stream_.adopt(context.loop, handed.client.get()) != 0) return false;
-  handed.client.release();
+  stream_.adopt(context.loop, handed.client.release());
+  if (handed.from_client.size() > context.bulk_buffers.capacity()) return close();
   awaits_proxy_header_ = handed.awaits_proxy_header;
-  become(State::kIdle);
   const bool fits = handed.from_client.size() < context.buffers.capacity();
   const bool is_tunnel = handed.upstream.is_open();
   if (is_tunnel || !handed.from_client.empty()) {
@@ -52,15 +58,11 @@ bool ClientConnection::resume(HandedConnection& handed) {
   }
   stream_.start_reading();
   timer_.arm(context.config.server.keepalive_timeout);
-  return true;
+  if (is_tunnel) return resume_tunnel(handed);
+  if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve(/*pipelined=*/false);
 }
 
-// After resume(), once the connection is in the list of all.
-void ClientConnection::go_on(HandedConnection& handed) {
-  if (!handed.upstream.is_open()) {
-    if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve(/*pipelined=*/false);
-    return;
-  }
+void ClientConnection::resume_tunnel(HandedConnection& handed) {
   const std::uint32_t upstream = all_.find_upstream(handed.upstream_name);
   if (upstream == HashRing::kNone) return close();
   timer_.disarm();
@@ -156,6 +158,7 @@ void ClientConnection::serve(bool pipelined) {
   serving_ = false;
   if (state_ == State::kClosed || state_ == State::kLingering) return;
   if (exchange_ == nullptr) return await_request();
+  if (!stream_.has_joined_loop() && !is_heeded_ && exchange_->has_all_of_short_request()) return;
   if (!exchange_->has_complete_head() && input_->room().empty()) compact_input();
   if (input_->room().empty()) {
     stream_.stop_reading();
@@ -210,7 +213,7 @@ void ClientConnection::use_bulk_input() {
 }
 
 void ClientConnection::resume_reading() {
-  if (!peer_ended_ && !input_->room().empty()) stream_.start_reading();
+  if (!peer_ended_ && input_ && !input_->room().empty()) stream_.start_reading();
 }
 
 // What could not be handed over before it was one, or with bytes under way, can be tried now.

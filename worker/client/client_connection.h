@@ -26,16 +26,17 @@ class ClientConnection final : private TcpStream::Owner,
  public:
   ClientConnection(ClientConnections& all, const IpAddress& peer) noexcept;
 
-  // Takes the accepted socket over and waits for the first request. False: refused, nothing was
-  // taken.
-  bool start(int fd);
-
-  // Goes on with a connection that another worker gave us; its sockets are taken. False: refused.
-  [[gnu::cold]] bool resume(HandedConnection& handed);
+  // Takes the accepted socket over; `look`: begins with what has come on it already, if anything
+  // has (true). Precondition: in the list of all, as for resume().
+  bool start(int fd, bool look);
+  // Goes on with a connection that another worker gave us.
+  [[gnu::cold]] void resume(HandedConnection handed);
   // Gives the connection to another worker, if it waits for a request or is a tunnel. False: it
   // must be tried again later.
   [[gnu::cold]] bool hand_over();
 
+  // From now on it is noticed when a client leaves whose first request is not answered yet.
+  void heed() noexcept;
   // The listeners are closed: an idle connection gets a short grace for a request already on its
   // way.
   [[gnu::cold]] void begin_drain() noexcept;
@@ -66,7 +67,7 @@ class ClientConnection final : private TcpStream::Owner,
   [[gnu::cold]] void refuse_proxy_header();
   void await_request();
   void compact_input() noexcept;
-  [[gnu::cold]] void go_on(HandedConnection& handed);
+  [[gnu::cold]] void resume_tunnel(HandedConnection& handed);
   [[gnu::cold]] void linger();
   [[gnu::cold]] void linger_on();
   void close();
@@ -87,6 +88,7 @@ class ClientConnection final : private TcpStream::Owner,
   State state_ = State::kIdle;
   bool serving_ = false;  // serve() is on the stack
   bool peer_ended_ = false;
+  bool is_heeded_ = false;
   bool awaits_proxy_header_;
 };
 

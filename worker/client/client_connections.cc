@@ -1,12 +1,15 @@
 #include "worker/client/client_connections.h"
 
-#include <unistd.h>
+#include <utility>
 
 namespace ringmaster {
 namespace {
 
 // The others take what waits in the channel within a turn of their loops.
 constexpr std::uint64_t kHandOverAgainMs = 2;
+// After so many newcomers in a row with whom no request came, only one in so many is asked.
+constexpr std::uint32_t kFewSilent = 4;
+constexpr std::uint32_t kAskOneIn = 16;
 
 }  // namespace
 
@@ -15,26 +18,30 @@ ClientConnections::ClientConnections(WorkerContext& context, Proxy& proxy)
       proxy_(proxy),
       again_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)) {}
 
+// A busy worker finds the request there when it comes to accept; one that has been woken for the
+// connection itself is too early, and would look in vain.
 void ClientConnections::add(int fd, const IpAddress& peer) {
-  ClientConnection* connection = memory_.create(*this, peer);
-  if (!connection->start(fd)) {
-    memory_.destroy(connection);
-    ::close(fd);
-    return;
-  }
-  link(*connection);
   context_.metrics.worker.clients_total.add();
-  context_.metrics.worker.clients_idle.add();
-  context_.slot.set_connections(++size_);
+  const bool look = came_silent_ < kFewSilent || came_silent_ % kAskOneIn == 0;
+  came_silent_ = admit(peer).start(fd, look) ? 0 : came_silent_ + 1;
 }
 
 void ClientConnections::take_over(HandedConnection handed) {
-  ClientConnection* connection = memory_.create(*this, handed.peer);
-  if (!connection->resume(handed)) return memory_.destroy(connection);
-  link(*connection);
+  const IpAddress peer = handed.peer;
+  admit(peer).resume(std::move(handed));
+}
+
+ClientConnection& ClientConnections::admit(const IpAddress& peer) {
+  ClientConnection& connection = *memory_.create(*this, peer);
+  link(connection);
   context_.metrics.worker.clients_idle.add();
   context_.slot.set_connections(++size_);
-  connection->go_on(handed);
+  return connection;
+}
+
+// All behind one that is heeded came before it.
+void ClientConnections::heed_newcomers() noexcept {
+  for (ClientConnection* c = first_; c != nullptr && !c->is_heeded_; c = c->next_) c->heed();
 }
 
 void ClientConnections::hand_over_all() {

@@ -21,6 +21,8 @@ class ClientConnections {
   void take_over(HandedConnection handed);
   // Gives every connection to another worker that can be given, now and as it becomes idle.
   void hand_over_all();
+  // Now and then: those who came since and are still waiting are listened to (see heed()).
+  void heed_newcomers() noexcept;
   void begin_drain() noexcept;
   // Returns how many requests that cut short.
   std::uint32_t cut_all(RejectReason reason);
@@ -40,6 +42,7 @@ class ClientConnections {
 
  private:
   Gauge* gauge_of(ClientConnection::State state) noexcept;
+  ClientConnection& admit(const IpAddress& peer);
   void link(ClientConnection& connection) noexcept;
   void unlink(ClientConnection& connection) noexcept;
 
@@ -49,7 +52,8 @@ class ClientConnections {
   // Owned.
   ObjectPool<ClientConnection> memory_;
   OwnedHandle<uv_timer_t> again_;  // until the hand-over channel takes more
-  ClientConnection* first_ = nullptr;
+  ClientConnection* first_ = nullptr;  // the newest
+  std::uint32_t came_silent_ = 0;      // newcomers in a row with whom no request came
   std::uint32_t size_ = 0;  // open, those about to close not counted
 };
 

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -23,7 +24,7 @@ void offer_no_room(uv_handle_t*, std::size_t, uv_buf_t* room) noexcept {
 
 // As libuv does, but through recv(), the shorter way through the kernel for a socket. One read a
 // turn: what it leaves makes the loop come back.
-ssize_t receive(int fd, std::span<char> room) noexcept {
+ssize_t receive_now(int fd, std::span<char> room) noexcept {
   ssize_t received = 0;
   do {
     received = ::recv(fd, room.data(), room.size(), 0);
@@ -51,28 +52,31 @@ ssize_t send_now(int fd, std::span<const uv_buf_t> pieces) noexcept {
 
 }  // namespace
 
-int TcpStream::adopt(uv_loop_t* loop, int fd) {
-  uv_tcp_init(loop, &handle_);  // without a socket it cannot fail
-  handle_.data = this;
+void TcpStream::adopt(uv_loop_t* loop, int fd) noexcept {
+  open(loop);
   fd_ = fd;
-  return uv_tcp_open(&handle_, fd);
 }
 
-int TcpStream::open(uv_loop_t* loop) {
-  const int error = uv_tcp_init(loop, &handle_);
+// False: libuv will not have the socket.
+bool TcpStream::join_loop() noexcept {
+  if (!joined_) joined_ = uv_tcp_open(&handle_, fd_) == 0;
+  return joined_;
+}
+
+void TcpStream::open(uv_loop_t* loop) noexcept {
+  uv_tcp_init(loop, &handle_);  // without a socket it cannot fail
   handle_.data = this;
-  return error;
 }
 
 int TcpStream::connect(uv_connect_t* request, const SocketAddress& address, uv_connect_cb done) {
   uv_tcp_nodelay(&handle_, 1);  // kept as a flag and applied once there is a socket
   const int error = uv_tcp_connect(request, &handle_, address.get(), done);
-  if (error == 0) uv_fileno(reinterpret_cast<const uv_handle_t*>(&handle_), &fd_);
+  joined_ = uv_fileno(reinterpret_cast<const uv_handle_t*>(&handle_), &fd_) == 0;
   return error;
 }
 
 void TcpStream::start_reading() noexcept {
-  if (reading_ || ended_ || closing_) return;
+  if (reading_ || ended_ || closing_ || !join_loop()) return;
   const auto on_readable = [](uv_stream_t* handle, ssize_t, const uv_buf_t*) noexcept {
     stream_of(handle).read();
   };
@@ -85,9 +89,13 @@ void TcpStream::read() {
     outbox_.send_held();
     if (!reading_) return;
   }
+  receive();
+}
+
+void TcpStream::receive() {
   const std::span<char> room = owner_.read_room();
   if (room.empty()) return stop_reading();
-  const ssize_t n = receive(fd_, room);
+  const ssize_t n = receive_now(fd_, room);
   outbox_.note_read(n);
   if (n > 0) return owner_.on_read(static_cast<std::size_t>(n));
   const int end = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
@@ -114,6 +122,7 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   pieces[first].base += left;
   pieces[first].len -= left;
 
+  if (!join_loop()) return WriteStatus::kFailed;
   PendingWrite* pending = outbox_.pending().create();
   for (std::size_t i = 0; i < holds.size(); ++i) pending->holds[i] = std::move(*holds[i]);
   pending->request.data = this;
@@ -189,12 +198,9 @@ void TcpStream::end_writing() noexcept {
 
 void TcpStream::reset() noexcept {
   if (closing_) return;
-  closing_ = true;
-  reading_ = false;
-  forget_held();
-  if (uv_tcp_close_reset(&handle_, on_closed_callback) != 0) {
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed_callback);
-  }
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close();
 }
 
 void TcpStream::close() noexcept {
@@ -202,11 +208,9 @@ void TcpStream::close() noexcept {
   closing_ = true;
   reading_ = false;
   forget_held();
-  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed_callback);
-}
-
-void TcpStream::on_closed_callback(uv_handle_t* handle) noexcept {
-  stream_of(handle).owner_.on_closed();
+  if (!joined_ && fd_ >= 0) ::close(fd_);  // libuv knows nothing of it
+  const auto on_closed = [](uv_handle_t* handle) noexcept { stream_of(handle).owner_.on_closed(); };
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), on_closed);
 }
 
 }  // namespace ringmaster

@@ -1,7 +1,9 @@
 // TcpStream: one TCP connection on the worker's loop. Reads go straight into the owner's memory;
 // writes are tried at once, or at the end of the loop's turn, and only what the kernel would not
-// take is queued, together with the buffers it lies in. The owner lives until on_closed(): libuv
-// keeps the handle, which is embedded here, that long.
+// take is queued, together with the buffers it lies in. An accepted socket joins the loop when
+// something must be waited for there: a client that asks once, and is answered, never does, which
+// spares three system calls. The owner lives until on_closed(): libuv keeps the handle, which is
+// embedded here, that long.
 #pragma once
 
 #include <uv.h>
@@ -43,16 +45,20 @@ class TcpStream {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  // Takes an accepted, non-blocking socket over. On failure the socket is still the caller's.
-  int adopt(uv_loop_t* loop, int fd);
+  // Takes an open, non-blocking socket over. The loop knows nothing of it before start_reading() or
+  // a write that has to wait.
+  void adopt(uv_loop_t* loop, int fd) noexcept;
+  bool has_joined_loop() const noexcept { return joined_; }
   // A fresh handle to connect with; the request and its callback are the caller's.
-  int open(uv_loop_t* loop);
+  void open(uv_loop_t* loop) noexcept;
   int connect(uv_connect_t* request, const SocketAddress& address, uv_connect_cb done);
 
   // Both do nothing if that is how things are. Stopping and starting anew within one turn of the
   // loop costs no system call.
   void start_reading() noexcept;
   void stop_reading() noexcept;
+  // Reads what has come already, as if the loop had told us of it. Precondition: not reading.
+  void read_what_came() { receive(); }
 
   enum class WriteStatus : std::uint8_t { kDone, kPending, kFailed };
   // Writes all of `pieces`, at once or later. What is pending keeps the leases in `holds` (taken
@@ -88,11 +94,12 @@ class TcpStream {
 
  private:
   friend class Outbox;
+  bool join_loop() noexcept;
   void read();
+  void receive();
   void send_held(uv_buf_t bytes, BufferLease hold);
   void forget_held() noexcept;
   std::size_t untaken_bytes() const noexcept;
-  static void on_closed_callback(uv_handle_t* handle) noexcept;
 
   // Borrowed: the owner embeds us, the outbox is the worker's.
   Owner& owner_;
@@ -101,6 +108,7 @@ class TcpStream {
   uv_tcp_t handle_;
   std::size_t untaken_ = 0;  // when the pending write had to wait, or has_moved_on() looked
   int fd_ = -1;
+  bool joined_ = false;  // the handle has the socket
   bool reading_ = false;
   bool ended_ = false;  // nothing will come any more: the owner is told so once
   bool writing_ = false;

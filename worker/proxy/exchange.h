@@ -108,6 +108,11 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void cut(RejectReason reason);
 
   bool has_complete_head() const noexcept { return phase_ != Phase::kHead; }
+  // The request has come whole, and had no body: the client has nothing more to say before it is
+  // answered.
+  bool has_all_of_short_request() const noexcept {
+    return has_complete_head() && head_.framing == BodyFraming::kNone && phase_ != Phase::kTunnel;
+  }
   // A request has come whose answer is not out.
   bool owes_answer() const noexcept {
     return phase_ != Phase::kHead && phase_ != Phase::kDiscarding;

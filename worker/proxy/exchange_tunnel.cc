@@ -56,10 +56,9 @@ bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   // One that a later config has added, before its generation was given up.
   if (upstream >= proxy_.balancer.upstream_count()) return false;
   if (handed.from_upstream.size() > context.bulk_buffers.capacity()) return false;
-  UpstreamConnection* connection = proxy_.upstreams.adopt(upstream, handed.upstream, *this);
-  if (connection == nullptr) return false;
+  UpstreamPool& pool = proxy_.upstreams;
   upstream_index_ = upstream;
-  upstream_ = UpstreamLease(proxy_.upstreams, connection);
+  upstream_ = UpstreamLease(pool, pool.adopt(upstream, std::move(handed.upstream), *this));
   in_flight_ = proxy_.balancer.count(upstream);
   link();
   phase_ = Phase::kTunnel;

@@ -31,13 +31,11 @@ void UpstreamConnection::connect(User& user, const UpstreamState& upstream) {
   if (early_error_ != 0) timer_.arm(Duration::zero());
 }
 
-bool UpstreamConnection::adopt(User& user, UniqueFd& socket) {
-  if (stream_.adopt(context_.loop, socket.get()) != 0) return false;
-  socket.release();
+void UpstreamConnection::adopt(User& user, UniqueFd socket) {
+  stream_.adopt(context_.loop, socket.release());
   user_ = &user;
   connected_ = reused_ = true;
   stream_.start_reading();
-  return true;
 }
 
 void UpstreamConnection::finish_connect(int status) {

@@ -38,7 +38,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
 
   // For the pool.
   void connect(User& user, const UpstreamState& upstream);
-  [[gnu::cold]] bool adopt(User& user, UniqueFd& socket);
+  [[gnu::cold]] void adopt(User& user, UniqueFd socket);
   void lend(User& user) noexcept;
   void make_idle() noexcept;
 

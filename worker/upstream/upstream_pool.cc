@@ -1,6 +1,7 @@
 #include "worker/upstream/upstream_pool.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ringmaster {
 
@@ -33,13 +34,10 @@ UpstreamConnection* UpstreamPool::open(std::uint32_t upstream, UpstreamConnectio
   return connection;
 }
 
-UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd& socket,
+UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd socket,
                                         UpstreamConnection::User& user) {
   UpstreamConnection* connection = memory_.create(context_, *this, upstream);
-  if (!connection->adopt(user, socket)) {
-    memory_.destroy(connection);
-    return nullptr;
-  }
+  connection->adopt(user, std::move(socket));
   ++open_connections_;
   metrics(*connection).connections_busy.add();
   return connection;

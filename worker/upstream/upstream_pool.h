@@ -24,9 +24,8 @@ class UpstreamPool {
   // is known.
   UpstreamConnection* open(std::uint32_t upstream, UpstreamConnection::User& user);
 
-  // A connection that another worker made: `socket` is taken. Null: refused, it is still the
-  // caller's.
-  UpstreamConnection* adopt(std::uint32_t upstream, UniqueFd& socket,
+  // A connection that another worker made.
+  UpstreamConnection* adopt(std::uint32_t upstream, UniqueFd socket,
                             UpstreamConnection::User& user);
 
   // Each connection lent comes back once, one way or the other.
