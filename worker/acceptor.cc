@@ -56,6 +56,10 @@ void Acceptor::watch() {
     }
   };
   for (auto& poll : polls_) uv_poll_start(poll.get(), UV_READABLE, on_readable);
+  watch_handed();
+}
+
+void Acceptor::watch_handed() {
   uv_poll_start(hand_over_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
     if (auto* self = owner_of<Acceptor>(poll)) self->receive_batch();
   });
@@ -63,6 +67,7 @@ void Acceptor::watch() {
 
 // The others are asked to take it; true: this worker looks away.
 bool Acceptor::must_look_away() {
+  if (!pause_) return is_full();  // closing: there is no other look
   if (is_full()) {
     if (full_lines_.admits(uv_now(context_.loop))) {
       log::warning(
@@ -74,17 +79,16 @@ bool Acceptor::must_look_away() {
     look_away(kLookAwayMs * 5);
     return true;
   }
-  if (context_.draining || !has_more_than_its_share() || looked_away_ >= kMostLookAways) {
-    return false;
-  }
+  if (!has_more_than_its_share() || looked_away_ >= kMostLookAways) return false;
   ++looked_away_;
   look_away(kLookAwayMs);
   return true;
 }
 
 void Acceptor::receive_batch() {
-  for (int i = 0; i < kLargestBatch; ++i) {
-    if (must_look_away()) return;
+  const bool is_closing = !pause_;  // then nobody else will take them
+  for (int i = 0; is_closing || i < kLargestBatch; ++i) {
+    if (!is_closing && must_look_away()) return;
     Received received = receive_handed(hand_over_in_, handed_);
     if (received.is_empty) break;
     looked_away_ = 0;
@@ -149,7 +153,7 @@ bool Acceptor::is_full() const noexcept {
 }
 
 void Acceptor::look_away(std::uint64_t for_ms) {
-  if (!pause_) return;  // closing: there is no other look
+  if (!pause_) return;  // closing
   for (auto& poll : polls_) uv_poll_stop(poll.get());
   if (hand_over_poll_) uv_poll_stop(hand_over_poll_.get());
   const auto look_again = [](uv_timer_t* timer) noexcept {
@@ -158,13 +162,18 @@ void Acceptor::look_away(std::uint64_t for_ms) {
   uv_timer_start(pause_.get(), look_again, for_ms, 0);
 }
 
-void Acceptor::close() {
+void Acceptor::close(bool service_stops) {
   polls_.clear();
-  hand_over_poll_.reset();
   pause_.reset();
+  if (service_stops) {
+    watch_handed();
+    receive_batch();
+  } else {
+    hand_over_poll_.reset();
+  }
   for (const UniqueFd& listener : listeners_) {
     const int flags = 1 << 16;  // as many as there are
-    if (!is_full()) accept_batch(listener.get(), flags);
+    accept_batch(listener.get(), flags);
   }
   listeners_.clear();
 }

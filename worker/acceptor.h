@@ -25,8 +25,9 @@ class Acceptor {
            int hand_over_in);
 
   void start();
-  // Takes what already waits in the queues, then closes the listeners.
-  void close();
+  // Takes what already waits in the queues, then closes the listeners. `service_stops`: also what
+  // others gave away and nobody has taken, now and as long as we live.
+  void close(bool service_stops);
 
  private:
   void on_readable(int listener);
@@ -38,6 +39,7 @@ class Acceptor {
   bool is_full() const noexcept;
   void look_away(std::uint64_t for_ms);
   void watch();
+  void watch_handed();
 
   // Borrowed: the worker's.
   WorkerContext& context_;

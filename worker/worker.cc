@@ -58,7 +58,7 @@ class Worker {
       auto* self = owner_of<Worker>(prepare);
       if (self == nullptr) return;
       self->context_.outbox.send_held();
-      self->context_.begin_turn();
+      self->context_.outbox.turn().begin();
     });
     uv_check_start(turn_end_.get(), [](uv_check_t* check) noexcept {
       if (auto* self = owner_of<Worker>(check)) self->context_.outbox.send_held();
@@ -133,7 +133,8 @@ class Worker {
       return;
     }
     context_.hands_over = hands_over;
-    if (is_first) acceptor_.close();
+    const bool service_stops = is_orphan_ || context_.slot.order() >= WorkerOrder::kDrain;
+    if (is_first) acceptor_.close(service_stops && !hands_over);
     context_.slot.announce(WorkerState::kDraining);
     if (hands_over) {
       clients_.hand_over_all();

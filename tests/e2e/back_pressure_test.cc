@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
@@ -169,10 +170,15 @@ TEST(BackPressure, AClientThatGoesAwayWhileItWaitsFreesItsBackend) {
   Backend backend("s1", Backend::Script([&](Conversation& conversation) {
                     if (conversation.stream().is_readable(kPatience)) backend_knows.set();
                   }));
-  Ringmaster ringmaster(backend.toml());
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  // The request is there when the worker comes to accept: so far nothing has to be waited for.
+  const pid_t worker = ringmaster.workers().at(0);
+  ::kill(worker, SIGSTOP);
+  ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
 
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
+  ::kill(worker, SIGCONT);
   ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
   client.stream().reset();
 

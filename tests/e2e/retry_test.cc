@@ -1,8 +1,10 @@
 // A request is sent again where no harm can come of it and the client never knows; one that may
 // have been acted on, and must not be twice, never is.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
@@ -92,6 +94,63 @@ TEST(Retry, WhatCameBeforeARequestIsNoAnswerToIt) {
   ::kill(worker, SIGCONT);
   EXPECT_EQ(client.receive().body, "asked");
   EXPECT_EQ(backend.connection_count(), 2u);
+}
+
+// One that fills the worker's buffer cannot be sent twice, though it might be: nor is it sent to
+// whom has gone. The request and the backend's end wait for the worker together, the request first.
+TEST(Retry, AStaleConnectionIsInvisibleToALongPutToo) {
+  Event may_close, has_closed;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.read_body();
+                    conversation.reply({});
+                    if (backend.connection_count() > 1) return;
+                    may_close.wait();
+                    conversation.stream().close();
+                    has_closed.set();
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+  ASSERT_EQ(client.get("/").status, 200);
+
+  const pid_t worker = ringmaster.workers().at(0);
+  ::kill(worker, SIGSTOP);
+  ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
+  const std::string body(100'000, 'x');
+  client.send(request_head("PUT", "/", "Content-Length: 100000\r\n") + body);
+  may_close.set();
+  has_closed.wait();
+  ::kill(worker, SIGCONT);
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(backend.requests().back().body, body);
+}
+
+// Without a descriptor for a connection the worker takes one from a connection that idles, and
+// thinks no worse of the backend.
+TEST(Retry, AWorkerShortOfDescriptorsClosesAnIdleConnection) {
+  Backend a("a"), b("b");
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + toml_of(a, b));
+  const pid_t worker = ringmaster.workers().at(0);
+  Client client(ringmaster.endpoint());
+  const std::string first = client.get("/0").backend();
+  const auto is_in_use = [&](rlim_t fd) {
+    return std::filesystem::is_symlink("/proc/" + std::to_string(worker) + "/fd/" +
+                                       std::to_string(fd));
+  };
+  rlim_t lowest = 0;
+  while (is_in_use(lowest)) ++lowest;
+  const rlimit no_more{lowest, lowest};
+  ASSERT_EQ(::prlimit(worker, RLIMIT_NOFILE, &no_more, nullptr), 0);
+
+  int i = 1;
+  for (; i < 100; ++i) {
+    const Response response = client.get("/" + std::to_string(i));
+    ASSERT_EQ(response.status, 200);
+    if (response.backend() != first) break;
+  }
+  EXPECT_LT(i, 100) << "the other one has no connection yet";
+  const Metrics metrics = ringmaster.metrics();
+  EXPECT_EQ(metrics.sum("ringmaster_retries_total"), 0);
+  EXPECT_EQ(metrics.sum("ringmaster_upstream_connections"), 1);
 }
 
 TEST(Retry, AConnectionClosedWhileItIdlesIsNotUsedForAPost) {

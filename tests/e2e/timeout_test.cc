@@ -95,6 +95,23 @@ TEST(Timeout, ASlowBodyBehindAnEarlyAnswerIsServed) {
   EXPECT_EQ(client.stream().read_exactly(6), "abcdef");
 }
 
+// Other interim answers do not say that the body may come.
+TEST(Timeout, WhoWaitsToBeToldToContinueIsNotLate) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 103 Early Hints\r\n\r\n");
+                    ::poll(nullptr, 0, 1500);
+                    conversation.read_body();
+                    conversation.reply({.body = conversation.request().body});
+                  }));
+  Ringmaster ringmaster("[server]\nbody_timeout = \"500ms\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 4\r\nExpect: 100-continue\r\n"));
+  EXPECT_EQ(client.receive_head().status, 103);
+  EXPECT_EQ(client.receive_head().status, 100);
+  client.send("body");
+  EXPECT_EQ(client.receive().body, "body");
+}
+
 TEST(Timeout, ABackendThatDoesNotAnswerIsA504) {
   Event done;
   Backend backend("s1", Backend::Script([&](Conversation&) { done.wait(); }));

@@ -15,6 +15,9 @@ constexpr Duration kDrainGrace(1000);
 // connection before the client has read it (RFC 9112 section 9.6): between two reads, and in all.
 constexpr Duration kLinger(2000);
 constexpr std::uint64_t kMostLingerMs = 30'000;
+// So many requests that had come already are answered while the worker ends its connections: a
+// client that never stops sending would keep it.
+constexpr std::uint8_t kMostAnswersAtEnd = 100;
 
 static_assert(kMostHandedBytes <= kBulkBuffer);  // what is handed over finds room in one buffer
 
@@ -57,7 +60,7 @@ void ClientConnection::resume(HandedConnection handed) {
     input_->commit(handed.from_client.size());
   }
   stream_.start_reading();
-  timer_.arm(context.config.server.keepalive_timeout);
+  timer_.arm(patience());
   if (is_tunnel) return resume_tunnel(handed);
   if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve(/*pipelined=*/false);
 }
@@ -104,8 +107,7 @@ std::span<char> ClientConnection::read_room() {
 }
 
 void ClientConnection::on_read(std::size_t n) {
-  all_.context().note_event();
-  all_.context().slot.beat();  // a turn that is long because thousands ask at once is no hang
+  all_.context().beat_now_and_then();
   all_.context().metrics.worker.client_received_bytes.add(n);
   if (state_ == State::kLingering) return linger_on();
   input_->commit(n);
@@ -177,8 +179,13 @@ void ClientConnection::await_request() {
     if (state_ == State::kClosed) return;
   }
   stream_.start_reading();
-  timer_.arm(all_.context().ends_connections() ? kDrainGrace
-                                               : all_.context().config.server.keepalive_timeout);
+  timer_.arm(patience());
+}
+
+// With a client that has nothing to ask.
+Duration ClientConnection::patience() const noexcept {
+  const WorkerContext& context = all_.context();
+  return context.ends_connections() ? kDrainGrace : context.config.server.keepalive_timeout;
 }
 
 // A pipelined head that began late in the buffer gets the whole of it.
@@ -214,6 +221,11 @@ void ClientConnection::use_bulk_input() {
 
 void ClientConnection::resume_reading() {
   if (!peer_ended_ && input_ && !input_->room().empty()) stream_.start_reading();
+}
+
+bool ClientConnection::lives_on(bool more_came) {
+  if (!all_.context().ends_connections()) return true;
+  return more_came && ++answers_at_end_ < kMostAnswersAtEnd;
 }
 
 // What could not be handed over before it was one, or with bytes under way, can be tried now.

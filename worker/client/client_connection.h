@@ -59,6 +59,7 @@ class ClientConnection final : private TcpStream::Owner,
   Buffer& input() override { return *input_; }
   void use_bulk_input() override;
   void resume_reading() override;
+  bool lives_on(bool more_came) override;
   [[gnu::cold]] void on_tunnel() override;
   void on_exchange_done(Exchange::Ending ending) override;
 
@@ -66,6 +67,7 @@ class ClientConnection final : private TcpStream::Owner,
   [[gnu::cold]] bool read_proxy_header();
   [[gnu::cold]] void refuse_proxy_header();
   void await_request();
+  Duration patience() const noexcept;
   void compact_input() noexcept;
   [[gnu::cold]] void resume_tunnel(HandedConnection& handed);
   [[gnu::cold]] void linger();
@@ -86,7 +88,8 @@ class ClientConnection final : private TcpStream::Owner,
   IpAddress peer_;                // or whom the PROXY header names in its place
   std::uint64_t linger_until_ms_ = 0;  // of the loop's clock
   State state_ = State::kIdle;
-  bool serving_ = false;  // serve() is on the stack
+  std::uint8_t answers_at_end_ = 0;  // since the worker ends its connections
+  bool serving_ = false;             // serve() is on the stack
   bool peer_ended_ = false;
   bool is_heeded_ = false;
   bool awaits_proxy_header_;

@@ -77,8 +77,6 @@ struct MessageHead {
   bool wants_upgrade = false;
   std::uint64_t content_length =
       0;  // with kLength; of a response without a body, what it announced
-  std::array<Field, kMaxFields> fields;
-
   std::string_view name(const Field& f) const noexcept { return {bytes + f.name_at, f.name_size}; }
   std::string_view value(const Field& f) const noexcept {
     return {bytes + f.value_at, f.value_size};
@@ -86,9 +84,13 @@ struct MessageHead {
   // The value of the first field of that name (any case), or an empty view with data() == nullptr.
   std::string_view find(FieldId id) const noexcept;
   std::string_view find(std::string_view name) const noexcept;
+
+  std::array<Field, kMaxFields> fields;
 };
 
-struct RequestHead : MessageHead {
+// What a request has besides. Before the part with the fields, most of which are never used: what
+// is used lies together.
+struct RequestStart {
   enum class TargetForm : std::uint8_t { kOrigin, kAbsolute, kAsterisk };
 
   std::string_view method;
@@ -104,16 +106,20 @@ struct RequestHead : MessageHead {
   bool is_idempotent = false;      // RFC 9110 section 9.2.2: may be sent twice
   bool expects_continue = false;   // there is a body, held back until 100 (Continue) comes
   std::int32_t max_forwards = -1;  // of OPTIONS and TRACE; -1: none
+};
 
+struct RequestHead : RequestStart, MessageHead {
   std::string_view path()
       const noexcept;  // path_and_query up to the '?'; "/" if nothing is before it
   // The value of a cookie, or an empty view with data() == nullptr. RFC 6265 section 5.4.
   std::string_view cookie(std::string_view name) const noexcept;
 };
 
-struct ResponseHead : MessageHead {
+struct ResponseStart {
   std::uint16_t status = 0;
   std::string_view reason;
 };
+
+struct ResponseHead : ResponseStart, MessageHead {};
 
 }  // namespace ringmaster

@@ -10,8 +10,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "worker/io/buffer_pool.h"
+#include "worker/io/loop_turn.h"
 #include "worker/io/object_pool.h"
 
 namespace ringmaster {
@@ -34,10 +36,12 @@ class Outbox {
   // and told after it what came.
   bool is_due() const noexcept { return passed_ >= kDue && count_ != 0; }
   void note_read(std::ptrdiff_t bytes) noexcept {
+    turn_.note_event();
     passed_ += 1 + static_cast<std::uint32_t>(std::max<std::ptrdiff_t>(bytes, 0) / kLongRead);
   }
 
   PendingWritePool& pending() noexcept { return pending_; }
+  LoopTurn& turn() noexcept { return turn_; }
 
   // For streams. False: there is no room, and nothing was taken.
   bool hold_back(TcpStream& stream, const uv_buf_t& bytes, BufferLease& hold) noexcept;
@@ -57,9 +61,11 @@ class Outbox {
     BufferLease hold;
   };
 
-  std::array<Held, kMost> held_{};
+  // Apart, for what is beside us is in use all the time.
+  std::vector<Held> held_ = std::vector<Held>(kMost);
   std::uint32_t count_ = 0;
   std::uint32_t passed_ = 0;  // events since the outbox was emptied, or what took as long
+  LoopTurn turn_;
   PendingWritePool pending_;
 };
 

@@ -128,6 +128,7 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   pending->request.data = this;
   const auto done = [](uv_write_t* request, int status) noexcept {
     auto* self = static_cast<TcpStream*>(request->data);
+    self->outbox_.turn().note_event();
     self->outbox_.pending().destroy(reinterpret_cast<PendingWrite*>(request));
     self->writing_ = false;
     if (!self->closing_) self->owner_.on_written(status);

@@ -5,9 +5,9 @@
 
 #include <uv.h>
 
-#include <array>
 #include <chrono>
 #include <cstdint>
+#include <vector>
 
 #include "shared/base/uv_handle.h"
 
@@ -73,7 +73,7 @@ class TimerWheel {
 
   uv_loop_t* loop_;  // borrowed: the worker's
   OwnedHandle<uv_timer_t> clock_;
-  std::array<Timer*, kSlots> slots_{};
+  std::vector<Timer*> slots_ = std::vector<Timer*>(kSlots);  // the first of each
   Timer* resume_ =
       nullptr;  // next to look at while a slot runs; moved on when that one is unlinked
   std::uint64_t last_tick_;           // all slots up to this tick have been run

@@ -95,27 +95,15 @@ struct WorkerContext {
     wall_clock_offset_ns_ = wall_clock_ns() - ::ringmaster::monotonic_ns();
   }
 
-  // What happens in one turn of the loop: the kernel named it all before any of it was acted upon,
-  // unless so much happened that libuv asked the kernel a second time.
-  void begin_turn() noexcept {
-    ++turn_;
-    events_of_turn_ = 0;
-  }
-  void note_event() noexcept { ++events_of_turn_; }
-  std::uint64_t turn() const noexcept { return turn_; }
-  bool was_named_before(std::uint64_t turn) const noexcept {
-    return turn == turn_ && events_of_turn_ < kFewEvents;
+  // For the master, who takes a worker that gives no sign for one that hangs.
+  void beat_now_and_then() noexcept {
+    if (outbox.turn().is_time_for_a_sign()) slot.beat();
   }
 
   // Every response says that the connection ends with it.
   bool ends_connections() const noexcept { return draining && !hands_over; }
 
  private:
-  // Half of what libuv takes from the kernel at once: some events are not noted.
-  static constexpr std::uint32_t kFewEvents = 512;
-
-  std::uint64_t turn_ = 1;
-  std::uint32_t events_of_turn_ = 0;
   std::uint64_t wall_clock_offset_ns_ = wall_clock_ns() - ::ringmaster::monotonic_ns();
 
   static void uv_master_wakeup(int fd) noexcept;

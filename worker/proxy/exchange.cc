@@ -142,14 +142,15 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     UpstreamConnection* idle = pool.lend_idle(upstream, *this);
     if (idle == nullptr) break;
     upstream_ = UpstreamLease(pool, idle);
-    // What must not be sent twice is not sent on a connection that shows signs of its end. Nor is
-    // what is sent in the same turn of the loop in which the connection became idle: something may
-    // have come on it since that nobody asked for, and would pass for the answer.
-    // All else is sent unseen: what this turn still brings from there came before it.
-    const bool unseen = head_.is_idempotent && !pipelined_;
+    // What cannot be sent twice is not sent on a connection that shows signs of its end; nor is
+    // anything on one on which something may have come, since it became idle, that nobody asked for
+    // and that would pass for the answer. All else is sent unseen: what this turn still brings from
+    // there came before it.
+    const bool unseen = head_.is_idempotent && !pipelined_ && !idle->may_hold_surplus() &&
+                        (head_.framing == BodyFraming::kNone || has_whole_request());
     if (unseen || !idle->looks_stale()) {
       upstream_metrics().connections_reused.add();
-      sent_unseen_in_ = unseen ? proxy_.context.turn() : 0;
+      sent_unseen_in_ = unseen ? proxy_.context.outbox.turn().number() : 0;
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
       return send_request();
@@ -166,7 +167,7 @@ void Exchange::on_upstream_connected(int error) {
     record_connect();
     return send_request();
   }
-  proxy_.context.report(upstream_index_);
+  if (!UpstreamPool::is_shortage(error)) proxy_.context.report(upstream_index_);
   const bool timeout = error == UV_ETIMEDOUT;
   fail_attempt(timeout ? RetryCause::kConnectTimeout : RetryCause::kConnectFailed,
                timeout ? RejectReason::kConnectTimeout : RejectReason::kConnectFailed,
@@ -182,7 +183,7 @@ bool Exchange::may_ask_again() const noexcept {
 
 // The body is held back until the backend says 100 (Continue): the client is not late.
 bool Exchange::awaits_continue() const noexcept {
-  return head_.expects_continue && interim_responses_ == 0 && request_bytes_ == 0;
+  return head_.expects_continue && !continued_ && request_bytes_ == 0;
 }
 
 void Exchange::arm_while_awaiting() {
@@ -208,7 +209,12 @@ void Exchange::rewind_request() noexcept {
 
 // Nothing can come behind it any more.
 bool Exchange::is_last_request() noexcept {
-  return client_ended_ && body_at_ == client_.input().end;
+  return client_ended_ && !more_came();
+}
+
+// Behind the request, which must be done: the next one.
+bool Exchange::more_came() noexcept {
+  return body_at_ != client_.input().end;
 }
 
 // Everything that the client sent is in the input, if not on its way already.

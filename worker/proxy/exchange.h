@@ -73,7 +73,11 @@ class Exchange final : private UpstreamConnection::User {
     virtual Buffer& input() = 0;        // begins with this request's first byte that is still kept
     virtual void use_bulk_input() = 0;  // a long body: swap the (used up) input for a bigger one
     virtual void resume_reading() = 0;  // there is room in input() again
-    virtual void on_tunnel() = 0;       // a tunnel from now on, or one whose pending bytes are out
+    // Whether the connection is to live on after an answer, as far as this worker goes, which may
+    // be about to end. `more_came`: of what the client sent, more than this request. Asked once an
+    // answer.
+    virtual bool lives_on(bool more_came) = 0;
+    virtual void on_tunnel() = 0;  // a tunnel from now on, or one whose pending bytes are out
     virtual void on_exchange_done(Ending ending) = 0;  // last call
 
    protected:
@@ -149,12 +153,13 @@ class Exchange final : private UpstreamConnection::User {
   }
   bool awaits_continue() const noexcept;
   bool came_before_request() const noexcept {
-    return sent_unseen_in_ != 0 && proxy_.context.was_named_before(sent_unseen_in_);
+    return sent_unseen_in_ != 0 && proxy_.context.outbox.turn().was_named_before(sent_unseen_in_);
   }
   void arm_while_awaiting();
   void release_upstream() noexcept;
   void rewind_request() noexcept;
   bool is_last_request() noexcept;
+  bool more_came() noexcept;
   bool has_whole_request() noexcept;
   void account() noexcept;
   void finish(Ending ending);
@@ -175,7 +180,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void answer_as_recipient();
   [[gnu::cold]] LocalResponse own_answer(RejectReason reason) noexcept;
   [[gnu::cold]] void send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size);
-  [[gnu::cold]] bool keeps_alive_after(RejectReason reason) const noexcept;
+  [[gnu::cold]] bool keeps_alive_after(RejectReason reason) noexcept;
   [[gnu::cold]] void discard_body();
 
   // exchange_record.cc
@@ -265,6 +270,7 @@ class Exchange final : private UpstreamConnection::User {
   bool replayable_ = true;        // every byte of the request is still in the client's input
   bool response_begun_ = false;   // some byte of a response came
   bool keep_alive_ = false;       // said so to the client
+  bool continued_ = false;        // the client was told 100 (Continue)
   // What is pending there begins with a head, or a part of it.
   bool head_pending_to_client_ = false;
   bool head_pending_to_upstream_ = false;

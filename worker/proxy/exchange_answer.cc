@@ -73,12 +73,14 @@ void Exchange::send_own_answer(RejectReason reason, BufferLease buffer, std::siz
   }
 }
 
-bool Exchange::keeps_alive_after(RejectReason reason) const noexcept {
+bool Exchange::keeps_alive_after(RejectReason reason) noexcept {
   if (phase_ == Phase::kHead || !head_.keep_alive || client_ended_ ||
-      reason == RejectReason::kBodyTimeout || proxy_.context.ends_connections()) {
+      reason == RejectReason::kBodyTimeout) {
     return false;
   }
-  if (request_done_ || head_.framing == BodyFraming::kNone) return true;
+  const bool is_read = request_done_ || head_.framing == BodyFraming::kNone;
+  if (!client_.lives_on(is_read && more_came())) return false;
+  if (is_read) return true;
   // Who waits for 100 (Continue) may never send the body, or send it all the same: nobody could
   // tell.
   return head_.framing == BodyFraming::kLength && !head_.expects_continue &&

@@ -87,6 +87,7 @@ bool Exchange::relay_interim() {
     }
     flushed = status == TcpStream::WriteStatus::kDone;
   }
+  continued_ |= response_.status == 100;
   upstream_->input()->consume(size);
   response_parser_.reset();
   response_.status = 0;
@@ -105,7 +106,7 @@ void Exchange::begin_response() {
       response_.status == 426 && response_.wants_upgrade && head_.version == HttpVersion::k11;
   // An answer before the whole request was read ends the connection (RFC 9112 section 9.3).
   keep_alive_ = head_.keep_alive && request_done_ && !is_last_request() &&
-                !proxy_.context.ends_connections() && framing != BodyFraming::kUntilClose;
+                framing != BodyFraming::kUntilClose && client_.lives_on(more_came());
   const ResponseForwarding how{.client_version = head_.version,
                                .framing = framing,
                                .keep_alive = keep_alive_,
@@ -188,13 +189,14 @@ void Exchange::finish_response(bool flushed) {
                         response_.framing != BodyFraming::kUntilClose &&
                         !upstream_->stream().is_writing();
   if (reusable) {
+    if (response_.framing == BodyFraming::kNone) upstream_->expect_surplus();
     upstream_.give_back();
   } else {
     upstream_.discard();
   }
   in_flight_.release();
   unlink();
-  const bool unread = !request_done_ || body_at_ != client_.input().end;
+  const bool unread = !request_done_ || more_came();
   // Who was ready to send more may have done so before he learns that it is the last answer.
   const bool may_send = unread || head_.keep_alive;
   ending_ = keep_alive_ ? Ending::kKeepAlive : may_send ? Ending::kLinger : Ending::kClose;

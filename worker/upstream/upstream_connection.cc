@@ -27,6 +27,9 @@ void UpstreamConnection::connect(User& user, const UpstreamState& upstream) {
   };
   timer_.arm(context_.config.upstream.connect_timeout);
   early_error_ = stream_.connect(&connect_request_, upstream.address(), done);
+  if (early_error_ != 0 && pool_.makes_room_after(early_error_)) {
+    early_error_ = stream_.connect(&connect_request_, upstream.address(), done);
+  }
   // Told from the loop, like every other outcome: the caller is not ready for it yet.
   if (early_error_ != 0) timer_.arm(Duration::zero());
 }
@@ -39,8 +42,8 @@ void UpstreamConnection::adopt(User& user, UniqueFd socket) {
 }
 
 void UpstreamConnection::finish_connect(int status) {
-  context_.note_event();
-  context_.slot.beat();
+  context_.outbox.turn().note_event();
+  context_.beat_now_and_then();
   if (user_ == nullptr) return;  // given up meanwhile
   timer_.disarm();
   if (status == 0) {
@@ -80,7 +83,7 @@ std::span<char> UpstreamConnection::read_room() {
 }
 
 void UpstreamConnection::on_read(std::size_t n) {
-  context_.note_event();
+  context_.beat_now_and_then();
   if (user_ == nullptr) {  // an answer that nobody asked for
     pool_.discard(*this);
     return;

@@ -60,6 +60,13 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   // sent twice.
   bool looks_stale() const noexcept;
 
+  // Its last answer had no body; a faulty backend sends one all the same, right behind it.
+  void expect_surplus() noexcept { surplus_due_in_ = context_.outbox.turn().number(); }
+  // Such a body may have come, and the loop cannot have told yet.
+  bool may_hold_surplus() const noexcept {
+    return surplus_due_in_ == context_.outbox.turn().number();
+  }
+
   // Links of the pool's list of idle connections.
   UpstreamConnection* idle_next = nullptr;
   UpstreamConnection* idle_previous = nullptr;
@@ -83,16 +90,18 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   TcpStream stream_;
   Timer timer_;  // connecting, or idle
   BufferLease input_;
-  uv_connect_t connect_request_;
-  std::uint64_t connect_started_ns_ = 0;
-  std::uint64_t connect_ns_ = 0;
   const std::uint32_t upstream_;
   std::uint32_t address_number_ = 0;
-  int early_error_ = 0;  // why it could not even be tried
+  std::uint64_t surplus_due_in_ = 0;  // turn of the loop
+  int early_error_ = 0;               // why it could not even be tried
   bool connected_ = false;
   bool reused_ = false;
   bool idle_ = false;
   bool bulk_ = false;
+  // Of no use once it stands.
+  uv_connect_t connect_request_;
+  std::uint64_t connect_started_ns_ = 0;
+  std::uint64_t connect_ns_ = 0;
 };
 
 }  // namespace ringmaster

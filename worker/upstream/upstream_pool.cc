@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "shared/base/log.h"
+
 namespace ringmaster {
 
 UpstreamPool::UpstreamPool(WorkerContext& context)
@@ -41,6 +43,28 @@ UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd socket,
   ++open_connections_;
   metrics(*connection).connections_busy.add();
   return connection;
+}
+
+bool UpstreamPool::is_shortage(int error) noexcept {
+  return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOBUFS || error == UV_ENOMEM ||
+         error == UV_EADDRNOTAVAIL;
+}
+
+bool UpstreamPool::makes_room_after(int error) {
+  if (!is_shortage(error)) return false;
+  if (shortage_lines_.admits(uv_now(context_.loop))) {
+    log::error(
+        "short of what a new connection to a backend needs: {}; raise the limit on open files "
+        "(LimitNOFILE) or the range of local ports, or lower upstream.max_idle{}",
+        uv_strerror(error), shortage_lines_.note());
+  }
+  if (error != UV_EMFILE && error != UV_ENFILE) return false;
+  const auto longest = std::max_element(
+      idle_.begin(), idle_.end(),
+      [](const IdleList& a, const IdleList& b) noexcept { return a.size < b.size; });
+  if (longest == idle_.end() || longest->last == nullptr) return false;
+  discard(*longest->last);
+  return true;
 }
 
 void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {

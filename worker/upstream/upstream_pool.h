@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "shared/base/line_limit.h"
 #include "worker/io/object_pool.h"
 #include "worker/upstream/upstream_connection.h"
 
@@ -32,6 +33,9 @@ class UpstreamPool {
   void give_back(UpstreamConnection& connection) noexcept;  // fit for another request
   void discard(UpstreamConnection& connection) noexcept;    // closed; also called for idle ones
 
+  // No connection could be tried, for want of something of ours: no word on the backend.
+  [[gnu::cold]] static bool is_shortage(int error) noexcept;
+
   // Closes every idle connection to backends that are not usable any more, or all of them.
   [[gnu::cold]] void close_idle(bool only_unusable) noexcept;
   // One step of closing what lay idle above max_idle, as FreeList::release_surplus() does.
@@ -42,6 +46,8 @@ class UpstreamPool {
 
  private:
   friend class UpstreamConnection;
+  // Of descriptors: the longest idle connection gives its own to a new one.
+  [[gnu::cold]] bool makes_room_after(int error);
   struct IdleList {
     UpstreamConnection* first = nullptr;
     UpstreamConnection* last = nullptr;
@@ -63,6 +69,7 @@ class UpstreamPool {
   std::vector<IdleList> idle_;  // by upstream
   std::uint32_t open_connections_ = 0;
   bool has_surplus_ = false;  // some list may be longer than max_idle
+  log::LineLimit shortage_lines_{1, 60'000};
 };
 
 // An exchange's hold on a connection: discarded unless it was given back.

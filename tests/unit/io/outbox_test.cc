@@ -2,9 +2,11 @@
 // learns what became of it.
 #include "worker/io/outbox.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <csignal>
 #include <functional>
 #include <string>
@@ -41,11 +43,11 @@ class Line final : private TcpStream::Owner {
   }
 
  private:
-  std::span<char> read_room() override { return room_; }
+  std::span<char> read_room() override { return room; }
   void on_read(std::size_t) override {
     if (on_bytes) on_bytes();
   }
-  void on_read_end(int) override {}
+  void on_read_end(int error) override { end = error; }
   void on_written(int status) override {
     written.push_back(status);
     if (on_done) on_done();
@@ -53,12 +55,13 @@ class Line final : private TcpStream::Owner {
   void on_closed() override { closed_ = true; }
 
   TestLoop& loop_;
-  std::array<char, 16> room_;
   bool closed_ = false;
 
  public:
   TcpStream stream;
   UniqueFd peer;
+  std::array<char, 16> room{};
+  int end = 0;
   std::vector<int> written;
   std::function<void()> on_done;
   std::function<void()> on_bytes;
@@ -187,6 +190,47 @@ TEST_F(OutboxTest, IsEmptiedInALongTurn) {
   for (events = 1; !outbox_.is_due() && events < 1'000; ++events) outbox_.note_read(256 * 1024);
   EXPECT_EQ(events, 3) << "long reads take longer";
   outbox_.send_held();
+}
+
+// A client that asks once costs the loop nothing.
+TEST_F(OutboxTest, AStreamThatNeedNotWaitNeverJoinsTheLoop) {
+  Line line(loop_, outbox_);
+  bool came = false;
+  line.on_bytes = [&] { came = true; };
+  line.stream.read_what_came();
+  EXPECT_FALSE(came);
+  ASSERT_EQ(::send(line.peer.get(), "ask", 3, 0), 3);
+  line.stream.read_what_came();
+  EXPECT_TRUE(came);
+  EXPECT_EQ(std::string(line.room.data()), "ask");
+  ASSERT_EQ(send(line, "answer"), Status::kPending);
+  outbox_.send_held();
+  EXPECT_EQ(line.received(), "answer");
+  EXPECT_FALSE(line.stream.has_joined_loop());
+
+  const int fd = line.stream.fd();
+  line.stream.close();
+  EXPECT_EQ(::fcntl(fd, F_GETFD), -1);
+  char byte = 0;
+  EXPECT_EQ(::recv(line.peer.get(), &byte, 1, 0), 0);
+}
+
+TEST_F(OutboxTest, AStreamJoinsTheLoopToWaitForItsPeer) {
+  Line reader(loop_, outbox_);
+  reader.stream.start_reading();
+  EXPECT_TRUE(reader.stream.has_joined_loop());
+  reader.peer.reset();
+  EXPECT_TRUE(loop_.run_until([&] { return reader.end == UV_EOF; }));
+
+  Line writer(loop_, outbox_);
+  std::string flood(4 << 20, 'x');
+  uv_buf_t piece = as_buf(flood);
+  ASSERT_EQ(writer.stream.write({&piece, 1}), Status::kPending);
+  EXPECT_TRUE(writer.stream.has_joined_loop());
+  EXPECT_TRUE(loop_.run_until([&] {
+    writer.received();
+    return !writer.written.empty();
+  }));
 }
 
 }  // namespace

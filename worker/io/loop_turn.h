@@ -1,0 +1,36 @@
+// One turn of the worker's loop: what the kernel named in answer to one question. Owner: the
+// worker's Outbox, which is emptied when a turn ends.
+#pragma once
+
+#include <cstdint>
+
+namespace ringmaster {
+
+class LoopTurn {
+ public:
+  void begin() noexcept {
+    ++number_;
+    events_ = 0;
+  }
+  // Something happened to a connection: asked for by every stream.
+  void note_event() noexcept { ++events_; }
+
+  std::uint64_t number() const noexcept { return number_; }
+  // Whether all that happens now was named by the kernel before anything was done in `turn`: it is
+  // the same one, unless so much happened in it that libuv asked the kernel a second time.
+  bool was_named_before(std::uint64_t turn) const noexcept {
+    return turn == number_ && events_ < kFewEvents;
+  }
+  // True now and then: a turn that is long because thousands ask at once is no hang.
+  bool is_time_for_a_sign() const noexcept { return events_ % kEventsASign == 0; }
+
+ private:
+  // Half of what libuv takes from the kernel at once: listeners and the like are not noted.
+  static constexpr std::uint32_t kFewEvents = 512;
+  static constexpr std::uint32_t kEventsASign = 32;
+
+  std::uint64_t number_ = 1;
+  std::uint32_t events_ = 0;
+};
+
+}  // namespace ringmaster
