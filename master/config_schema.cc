@@ -139,15 +139,16 @@ void read_rate_limit(TableReader table, RateLimitConfig& limit) {
   if (limit.burst == 0) limit.burst = limit.requests_per_second;
 }
 
-// `key` may not be longer than the interval; the blame goes to whichever of the two was written.
-void check_within_interval(TableReader& table, std::string_view key, Duration value,
-                           Duration interval) {
+// `key` may not be longer than the interval: its default gives way, what was written is refused.
+void keep_within_interval(TableReader& table, std::string_view key, Duration& value,
+                          Duration interval) {
   if (value <= interval) return;
-  const bool is_default = !table.has(key);
-  table.problem(
-      key, table.position_of(is_default ? "interval" : key),
-      fmt::format("\"{}\"{} is longer than health.interval = \"{}\", must be at most that",
-                  to_text(value), is_default ? " (the default)" : "", to_text(interval)));
+  if (table.has(key)) {
+    table.problem(key,
+                  fmt::format("\"{}\" is longer than health.interval = \"{}\", must be at most that",
+                              to_text(value), to_text(interval)));
+  }
+  value = interval;
 }
 
 void read_health(TableReader table, HealthConfig& health) {
@@ -162,8 +163,8 @@ void read_health(TableReader table, HealthConfig& health) {
   table.read_duration("slow_start", kDelay, health.slow_start);
 
   if (!times_ok) return;  // a default in the place of what is wrong would be blamed
-  check_within_interval(table, "timeout", health.timeout, health.interval);
-  check_within_interval(table, "fast_interval", health.fast_interval, health.interval);
+  keep_within_interval(table, "timeout", health.timeout, health.interval);
+  keep_within_interval(table, "fast_interval", health.fast_interval, health.interval);
 }
 
 void read_upstream(TableReader table, UpstreamConfig& upstream) {
@@ -200,35 +201,24 @@ void read_backend(TableReader& table, BackendConfig& backend) {
   }
 }
 
-// One spelling for each place: IPv6 in its short form, names in lower case.
-std::string comparable_address(const BackendConfig& backend) {
-  const auto ip = IpAddress::parse(backend.host);
-  std::string host = ip ? ip->to_string() : lower(backend.host);
-  if (host.ends_with('.')) host.pop_back();
-  return fmt::format("{} {}", host, backend.port);
-}
-
-// `value` was seen before, at the line that `seen` remembers.
+// `seen`: at which lines.
 void refuse_duplicate(std::map<std::string, std::uint32_t>& seen, TableReader& table,
-                      std::string_view key, const std::string& value, const std::string& shown) {
-  const toml::source_position at = table.position_of(key);
-  const auto [first, is_new] = seen.emplace(value, at.line);
+                      const std::string& name) {
+  const toml::source_position at = table.position_of("name");
+  const auto [first, is_new] = seen.emplace(name, at.line);
   if (is_new) return;
-  table.problem(key, fmt::format("\"{}\" is also the {} of the backend at line {}, must be unique",
-                                 shown, key, first->second));
+  table.problem("name",
+                fmt::format("\"{}\" is also the name of the backend at line {}, must be unique",
+                            name, first->second));
 }
 
 void read_backends(ConfigReader& document, std::vector<TableReader>& tables,
                    std::vector<BackendConfig>& backends) {
   std::map<std::string, std::uint32_t> names;
-  std::map<std::string, std::uint32_t> addresses;
   for (TableReader& table : tables) {
     BackendConfig& backend = backends.emplace_back();
     read_backend(table, backend);
-    if (!backend.name.empty()) refuse_duplicate(names, table, "name", backend.name, backend.name);
-    if (backend.port != 0) {
-      refuse_duplicate(addresses, table, "address", comparable_address(backend), backend.address());
-    }
+    if (!backend.name.empty()) refuse_duplicate(names, table, backend.name);
   }
   if (backends.size() > kMaxBackends) {
     document.problem(

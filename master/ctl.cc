@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "master/config_loader.h"
 #include "master/control_socket.h"
@@ -120,20 +122,29 @@ Result<Answer> ask(const CtlOptions& options, std::string_view method, std::stri
   return receive(socket->get());
 }
 
-int report(const Result<Answer>& answer) {
-  if (!answer) {
-    fmt::print(stderr, "ringmaster ctl: {}\n", answer.error());
-    return kRefused;
+// What came of an order, or why there is no answer: a text for people or for a program.
+int report(bool is_ok, std::string_view text, bool json) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  if (json) {
+    const nlohmann::json outcome = {{"ok", is_ok}, {"message", text}};
+    constexpr auto kReplace = nlohmann::json::error_handler_t::replace;  // a name may be any bytes
+    fmt::print("{}\n", outcome.dump(-1, ' ', /*ensure_ascii=*/false, kReplace));
+  } else {
+    fmt::print(is_ok ? stdout : stderr, "{}\n", text);
   }
-  const bool is_ok = answer->status == 200;
-  fmt::print(is_ok ? stdout : stderr, "{}", answer->body);
   return is_ok ? 0 : kRefused;
 }
 
+int report(const Result<Answer>& answer, bool json) {
+  if (!answer) return report(false, (json ? "" : "ringmaster ctl: ") + answer.error(), json);
+  return report(answer->status == 200, answer->body, json);
+}
+
 // GETs JSON, and prints it as it is or as `render` tells it to people.
-int show(Result<Answer> answer, bool json, std::string (*render)(const std::string&)) {
-  if (answer && answer->status == 200 && !json) answer->body = render(answer->body);
-  return report(answer);
+int show(const Result<Answer>& answer, bool json, std::string (*render)(const std::string&)) {
+  if (!answer || answer->status != 200) return report(answer, json);
+  fmt::print("{}", json ? answer->body : render(answer->body));
+  return 0;
 }
 
 int show_recorder(const CtlOptions& options) {
@@ -147,8 +158,7 @@ int show_why(const CtlOptions& options) {
   const bool is_visible =
       std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
   if (id.empty() || !is_visible) {
-    fmt::print(stderr, "ringmaster ctl: that is no request id: it has visible characters only\n");
-    return kRefused;
+    return report(Error{"that is no request id: it has visible characters only"}, options.json);
   }
   return show(ask(options, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
               render_request_story);
@@ -161,7 +171,8 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
   ctl->fallthrough();
   ctl->require_subcommand(0, 1);
   ctl->footer(
-      "Exit status: 0 done, 1 refused or not possible; what it says then is on stderr.\n"
+      "Exit status: 0 done, 1 refused or not possible; what it says then is on stderr, with --json\n"
+      "on stdout: {\"ok\": false, \"message\": ...}.\n"
       "\n"
       "Examples:\n"
       "  ringmaster ctl status\n"
@@ -211,9 +222,10 @@ int run_ctl(const CtlOptions& options) {
   if (options.command == "recorder") return show_recorder(options);
   if (options.command == "why") return show_why(options);
   if (options.command == "reload" || options.command == "reopen") {
-    return report(ask(options, "POST", "/" + options.command));
+    return report(ask(options, "POST", "/" + options.command), options.json);
   }
-  return report(ask(options, "POST", fmt::format("/{}?{}", options.command, options.argument)));
+  const std::string target = fmt::format("/{}?{}", options.command, options.argument);
+  return report(ask(options, "POST", target), options.json);
 }
 
 }  // namespace ringmaster

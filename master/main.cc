@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "master/config_loader.h"
+#include "master/config_warnings.h"
 #include "master/ctl.h"
 #include "master/demo_backends.h"
 #include "master/demo_config.h"
@@ -26,7 +27,6 @@
 namespace ringmaster {
 namespace {
 
-constexpr rlim_t kOtherFiles = 64;
 constexpr timespec kFailurePause{.tv_sec = 1, .tv_nsec = 0};
 
 struct Options {
@@ -72,18 +72,6 @@ void raise_file_limit() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-void warn_of_file_limit(const ServerConfig& server) {
-  rlimit files;
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  // One for the client, one for a backend; and some that a worker has anyway.
-  const rlim_t needed = 2 * rlim_t{server.max_connections} + kOtherFiles;
-  if (needed <= files.rlim_cur) return;
-  log::warning(
-      "server.max_connections = {} may need {} open files a worker, and the limit is {}: raise it "
-      "(LimitNOFILE, ulimit -n), or lower max_connections",
-      server.max_connections, needed, files.rlim_cur);
-}
-
 sigset_t our_signals() {
   sigset_t ours;
   sigemptyset(&ours);
@@ -112,6 +100,9 @@ int check(const Launch& launch) {
     fmt::print(stderr, "{}\n", format_problem(launch.config_file, problem));
   }
   if (!loaded.problems.empty()) return kExitUsage;
+  for (const std::string& warning : warnings_of(loaded.config)) {
+    fmt::print(stderr, "{}: warning: {}\n", launch.config_file, warning);
+  }
   fmt::print("ok\n");
   return kExitOk;
 }
@@ -167,7 +158,7 @@ int serve(const Options& options, const Launch& launch) {
   if (!start) return fail_slowly(kExitUsage);
   log::start("master", start->config.log.level);
   raise_file_limit();
-  warn_of_file_limit(start->config.server);
+  for (const std::string& warning : warnings_of(start->config)) log::warning("{}", warning);
   if (options.demo) {
     if (auto started = start_demo_backends(start->config.backends); !started) {
       log::error("{}", started.error());

@@ -180,8 +180,8 @@ void Master::watch_signals() {
         ++self->reload_requests_;
         return;
       }
+      if (which == SIGINT && self->stop_requests_ != 0) self->out_of_patience_ = true;
       ++self->stop_requests_;
-      if (which == SIGINT) ++self->interrupts_;
     };
     uv_signal_start(handle.get(), on_signal, number);
     signals_.push_back(std::move(handle));
@@ -279,7 +279,7 @@ void Master::begin_stop() {
 // Stopping goes on when its time has come, or when someone is out of patience.
 void Master::stop_step() {
   const std::uint64_t now = monotonic_ms();
-  if (interrupts_ > 1 && phase_ < Phase::kCutting) {
+  if (std::exchange(out_of_patience_, false) && phase_ < Phase::kCutting) {
     log::warning("interrupted again: cutting what is in flight");
     phase_ = Phase::kDraining;
     deadline_ms_ = now;

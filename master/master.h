@@ -164,7 +164,7 @@ class Master final : private HealthMonitor::Observer {
   // Notes for the loop.
   Phase phase_ = Phase::kStarting;
   std::uint32_t stop_requests_ = 0;
-  std::uint32_t interrupts_ = 0;
+  bool out_of_patience_ = false;  // interrupted while stopping
   std::uint32_t reload_requests_ = 0;
   std::uint64_t deadline_ms_ = 0;  // of the present phase
   std::uint64_t accepted_ms_ = 0;  // since when a reload could begin; 0: none is to

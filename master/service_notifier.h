@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -26,19 +27,25 @@ class ServiceNotifier {
   // What is under way may take that long from now, also where the unit's time-out is shorter.
   void ask_for_time(std::uint64_t ms);
   // One line for people, shown by `systemctl status`: "serving: 3 of 3 backends up, 4 workers".
-  // Sent only when it differs from the last.
+  // Sent only when it differs from the last. Called now and then: what found no room before is sent
+  // first.
   void status(std::string_view line);
   // Where the unit has WatchdogSec=, begins to report at half of it that the loop still turns.
   void watchdog();
 
  private:
-  void send(const std::string& assignment);
+  // What must not be lost waits for room, in order, and what comes after it too.
+  void send(std::string assignment);
+  bool send_waiting();
+  void send_watchdog();
+  bool try_to_send(const std::string& assignment);
 
   // Borrowed.
   uv_loop_t* const loop_;
   // Owned.
   OwnedHandle<uv_timer_t> watchdog_;
   std::string last_status_;
+  std::deque<std::string> waiting_;
   bool failed_ = false;  // and so logged
 };
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "master/systemd_socket.h"
 #include "shared/base/log.h"
 
 namespace ringmaster {
@@ -25,14 +26,24 @@ UniqueFd* place_of(std::string_view name, StoredDescriptors& stored) {
   return nullptr;
 }
 
+// systemd has as much else to do as it likes, but it does read.
+constexpr int kPatienceMs = 1000;
+
 // systemd adds to a name: what was stored under it before goes first.
-void forget(std::string_view name) {
-  sd_notify(0, fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name).c_str());
+bool forget(std::string_view name) {
+  const std::string message = fmt::format("FDSTOREREMOVE=1\nFDNAME={}", name);
+  return tell_systemd(message, kPatienceMs) >= 0;
 }
 
-void store(std::string_view name, int fd) {
+bool store(std::string_view name, int fd) {
   const std::string message = fmt::format("FDSTORE=1\nFDNAME={}", name);
-  sd_pid_notify_with_fds(0, 0, message.c_str(), &fd, 1);
+  return tell_systemd(message, kPatienceMs, fd) >= 0;
+}
+
+// One that does not read is not waited for again and again.
+void log_failure() {
+  log::warning("systemd does not take what is to be kept for a crash: after one, ports and counters "
+               "begin anew");
 }
 
 }  // namespace
@@ -68,12 +79,13 @@ void store_with_systemd(int memory, const HandoverChannel& handover,
   for (const auto& [name, fd] : {std::pair{kMemoryName, memory},
                                  {kHandoverInName, handover.in.get()},
                                  {kHandoverOutName, handover.out.get()}}) {
-    if (in_place) forget(name);
-    store(name, fd);
+    if (in_place && !forget(name)) return log_failure();
+    if (!store(name, fd)) return log_failure();
   }
-  if (in_place) forget(kListenerName);
+  if (in_place && !forget(kListenerName)) return log_failure();
   for (const Listener& listener : listeners) {
-    if (!listener.is_systemds) store(kListenerName, listener.socket.get());
+    if (listener.is_systemds) continue;
+    if (!store(kListenerName, listener.socket.get())) return log_failure();
   }
 }
 

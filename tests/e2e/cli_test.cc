@@ -106,6 +106,16 @@ TEST(Check, NamesThePlaceOfEveryError) {
   }
 }
 
+TEST(Check, WarnsOfWhatIsHardlyMeant) {
+  const std::string twin = "[[backend]]\nname = \"s2\"\naddress = \"LOCALHOST.:1\"\n";
+  const std::string first = "[[backend]]\nname = \"s1\"\naddress = \"localhost:1\"\n";
+  const Finished finished = check(first + twin);
+  EXPECT_EQ(finished.exit, kOk) << finished.log;
+  EXPECT_EQ(finished.output, "ok\n");
+  EXPECT_TRUE(has_line(finished.log, "c\\.toml: warning: backends \"s1\" and \"s2\" have the same .*"))
+      << finished.log;
+}
+
 TEST(Check, NamesThePlaceOfASyntaxError) {
   const Finished finished = check("[server]\nworkers = = 2\n");
   EXPECT_EQ(finished.exit, kBadConfigOrUsage);

@@ -31,6 +31,25 @@ TEST(Ctl, ShowsTheStatusToPeopleAndMachines) {
   EXPECT_EQ(nlohmann::json::parse(json.output).at("backends").at(0).at("name"), "s1");
 }
 
+TEST(Ctl, TellsAProgramWhatCameOfAnOrder) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  const auto outcome = [&](std::vector<std::string> order, Exit exit) {
+    order.push_back("--json");
+    const Finished finished = ringmaster.ctl(order);
+    EXPECT_EQ(finished.exit, exit);
+    return nlohmann::json::parse(finished.output);
+  };
+  EXPECT_EQ(outcome({"drain", "s1"}, kDone).at("ok"), true);
+  const nlohmann::json refused = outcome({"drain", "s9"}, kRefused);
+  EXPECT_EQ(refused.at("ok"), false);
+  EXPECT_NE(refused.at("message").get<std::string>().find("s9"), std::string::npos);
+  EXPECT_EQ(outcome({"why", "no-such-id"}, kRefused).at("ok"), false);
+  EXPECT_EQ(outcome({"reload"}, kDone).at("ok"), true);
+  ringmaster.stop(SIGINT);
+  EXPECT_EQ(outcome({"status"}, kRefused).at("ok"), false);
+}
+
 TEST(Ctl, DrainsABackendAndPutsItBack) {
   Backend first("s1");
   Backend second("s2");

@@ -89,7 +89,12 @@ TEST(Stop, AWorkerThatIsFullStopsInOrder) {
       << ringmaster.process().log();
 }
 
-TEST(Stop, ASecondSignalCutsAtOnce) {
+class StopTwice : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(After, StopTwice, ::testing::Values(SIGINT, SIGTERM), [](const auto& row) {
+  return std::string(row.param == SIGINT ? "SIGINT" : "SIGTERM");
+});
+
+TEST_P(StopTwice, AnInterruptCutsAtOnce) {
   Event never;
   Backend backend("s1", wait_for(never));
   Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + backend.toml());
@@ -97,7 +102,7 @@ TEST(Stop, ASecondSignalCutsAtOnce) {
   client.send(request_head("GET", "/"));
   ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
 
-  ringmaster.process().signal(SIGINT);
+  ringmaster.process().signal(GetParam());
   ASSERT_TRUE(comes_to_refuse(ringmaster));
   EXPECT_FALSE(client.stream().is_readable());
   const Stopwatch watch;

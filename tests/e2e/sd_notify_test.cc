@@ -17,7 +17,7 @@
 namespace ringmaster::test {
 namespace {
 
-// systemd's end of NOTIFY_SOCKET.
+// The place that NOTIFY_SOCKET names; as yet nobody reads there.
 class NotifySocket {
  public:
   NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -27,12 +27,24 @@ class NotifySocket {
     if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
       throw std::runtime_error("cannot bind " + path());
     }
-    // Who speaks must not have to wait.
-    listener_ = std::thread([this] { listen(); });
   }
   ~NotifySocket() {
     ::shutdown(fd_.get(), SHUT_RDWR);
-    listener_.join();
+    if (listener_.joinable()) listener_.join();
+  }
+
+  void listen() {
+    listener_ = std::thread([this] { hear(); });
+  }
+  // For as long as nobody listens there is no room for another word.
+  void fill() {
+    const UniqueFd talker(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
+    while (::sendto(talker.get(), "X", 1, 0, reinterpret_cast<sockaddr*>(&address),
+                    sizeof address) == 1) {
+    }
   }
 
   std::string path() const { return dir_.path("notify"); }
@@ -57,7 +69,7 @@ class NotifySocket {
   }
 
  private:
-  void listen() {
+  void hear() {
     std::array<char, 4096> datagram;
     for (ssize_t size; (size = ::recv(fd_.get(), datagram.data(), datagram.size(), 0)) > 0;) {
       const std::lock_guard lock(mutex_);
@@ -72,6 +84,12 @@ class NotifySocket {
   std::string said_;
 };
 
+// systemd's end of it.
+class Systemd : public NotifySocket {
+ public:
+  Systemd() { listen(); }
+};
+
 std::size_t count_of(std::string_view what, std::string_view text) {
   std::size_t count = 0;
   for (auto at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++count;
@@ -79,7 +97,7 @@ std::size_t count_of(std::string_view what, std::string_view text) {
 }
 
 TEST(SdNotify, IsReadyWhenARequestIsServed) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend backend("s1");
   Ringmaster ringmaster(backend.toml(),
                         {.environment = {systemd.environment()}, .wait_until_ready = false});
@@ -91,7 +109,7 @@ TEST(SdNotify, IsReadyWhenARequestIsServed) {
 }
 
 TEST(SdNotify, IsNotReadyBeforeTheFirstProbesAreDone) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend backend("s1");
   backend.hang();
   Ringmaster ringmaster("[health]\ninterval = \"60s\"\ntimeout = \"60s\"\n" + backend.toml(),
@@ -103,7 +121,7 @@ TEST(SdNotify, IsNotReadyBeforeTheFirstProbesAreDone) {
 }
 
 TEST(SdNotify, IsReadyThoughABackendIsDown) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend up("up"), down("down");
   down.stop();
   Ringmaster ringmaster(toml_of(up, down),
@@ -125,7 +143,7 @@ void reload(const Ringmaster& ringmaster, NotifySocket& systemd) {
 
 // The first round of probes may take longer than the unit's time-out.
 TEST(SdNotify, AsksForTheTimeThatAStartOrAReloadMayTake) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend backend("s1");
   Ringmaster ringmaster("[health]\ninterval = \"40s\"\ntimeout = \"40s\"\n" + backend.toml(),
                         {.environment = {systemd.environment()}, .wait_until_ready = false});
@@ -140,7 +158,7 @@ TEST(SdNotify, AsksForTheTimeThatAStartOrAReloadMayTake) {
 
 // One that dies in the middle would find some of them missing.
 TEST(SdNotify, WhatIsStoredIsNotForgottenByAReloadThatKeepsIt) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend backend("s1");
   const std::string ip = own_loopback();
   Ringmaster ringmaster("[server]\nlisten = \"" + ip + ":0\"\n" + backend.toml(),
@@ -164,7 +182,7 @@ TEST(SdNotify, WhatIsStoredIsNotForgottenByAReloadThatKeepsIt) {
 
 // Who waits at a socket of systemd's has it started again at once, and again.
 TEST(SdNotify, AStartThatFailsTakesASecondButKeepsNoStopWaiting) {
-  NotifySocket systemd;
+  Systemd systemd;
   TempDir dir;
   write_whole_file(dir.path("broken.toml"), "[server]\nworkers = \"many\"\n");
   const std::vector<std::string> command{ringmaster_binary(), "-c", dir.path("broken.toml")};
@@ -184,7 +202,7 @@ TEST(SdNotify, AStartThatFailsTakesASecondButKeepsNoStopWaiting) {
 }
 
 TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
-  NotifySocket systemd;
+  Systemd systemd;
   Event may_answer;
   Backend backend("s1", [&](const Request&) {
     may_answer.wait();
@@ -207,7 +225,7 @@ TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
 
 // A take-over lasts as long as the first probe of a backend that is new.
 TEST(SdNotify, FeedsTheWatchdogWhileANewGenerationStarts) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend backend("s1"), slow("s2");
   const std::string health = "[health]\ninterval = \"60s\"\ntimeout = \"60s\"\n";
   Ringmaster ringmaster(health + backend.toml(),
@@ -227,7 +245,7 @@ TEST(SdNotify, FeedsTheWatchdogWhileANewGenerationStarts) {
 }
 
 TEST(SdNotify, SaysThatItIsReadyAlsoAfterAReloadThatFails) {
-  NotifySocket systemd;
+  Systemd systemd;
   Backend backend("s1");
   Ringmaster ringmaster(backend.toml(), {.environment = {systemd.environment()}});
   const UniqueFd squatter = listen_at({own_loopback(), 0});
@@ -237,6 +255,24 @@ TEST(SdNotify, SaysThatItIsReadyAlsoAfterAReloadThatFails) {
   EXPECT_TRUE(wait_until([&] {
     return count_of("READY=1\n", systemd.said_after("RELOADING=1\n")) == 1;
   })) << systemd.said();
+}
+
+// A service manager that hangs is no reason to hang too; what it has missed it learns later.
+TEST(SdNotify, DoesNotWaitForAManagerThatDoesNotListen) {
+  NotifySocket systemd;
+  systemd.fill();
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml(),
+                        {.environment = {systemd.environment(), "WATCHDOG_USEC=200000"}});
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  backend.stop();
+  EXPECT_TRUE(ringmaster.wait_for_state("s1", "down"));  // a word for the status, too
+
+  systemd.listen();
+  EXPECT_TRUE(systemd.comes_to_say("READY=1\n"));
+  EXPECT_TRUE(systemd.comes_to_say("WATCHDOG=1\n"));
+  EXPECT_TRUE(systemd.comes_to_say("STATUS=serving: 0 of 1 backends up"));
+  EXPECT_EQ(ringmaster.stop(SIGINT), (Exit{0, 0}));
 }
 
 }  // namespace

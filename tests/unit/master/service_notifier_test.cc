@@ -110,6 +110,21 @@ TEST_F(ServiceNotifierTest, IsSilentWhereNoOneListens) {
   EXPECT_EQ(log_.text(), "");
 }
 
+TEST_F(ServiceNotifierTest, KeepsInOrderWhatFindsNoRoom) {
+  ServiceNotifier notifier(loop_.get());
+  std::size_t sent = 0;
+  while (log_.text().empty() && ++sent < 10'000) notifier.ask_for_time(sent);
+  notifier.ready();
+  notifier.status("serving");
+  EXPECT_EQ(log_.count("warning cannot notify systemd: Resource temporarily unavailable"), 1);
+  EXPECT_EQ(said().size(), sent - 1);
+
+  notifier.status("serving");
+  const Said late = {"EXTEND_TIMEOUT_USEC=" + std::to_string(sent * 1000), "READY=1",
+                     "STATUS=serving"};
+  EXPECT_EQ(said(), late);
+}
+
 TEST_F(ServiceNotifierTest, ASocketThatIsGoneIsLoggedOnce) {
   socket_.reset();
   ServiceNotifier notifier(loop_.get());
