@@ -12,7 +12,7 @@ struct BackendHealth {
   HealthState state = HealthState::kUnknown;
   HealthCause cause = HealthCause::kNone;
   std::string reason;         // of the latest change: "connect: connection refused, 2 of 2"
-  std::int64_t since_ms = 0;  // of the state, milliseconds since 1970
+  std::int64_t since_ms = 0;  // of what it is, milliseconds since 1970; 0: not known
   std::string
       last_result;  // of the latest probe: "200", "connect: connection refused"; "" before it
   double last_duration_ms = 0;

@@ -201,7 +201,7 @@ void BackendWatch::on_probe_done(const ProbeResult& result) {
 
 void BackendWatch::retry_for_want(const ProbeResult& result) {
   if (!std::exchange(short_of_means_, true)) {
-    log::error("{}: cannot be probed: {}; raise the limit on open files or memory",
+    log::error("{}: cannot be probed: {}; raise the limit on open files, memory or local ports",
                subject_.backend.name, result.detail);
   }
   probe_after(std::max(subject_.config.fast_interval, kMinGap));
@@ -237,7 +237,7 @@ void BackendWatch::publish(bool changed, const std::string& what) {
   const std::string grounds = machine_.grounds();
   reason_ = grounds.empty() ? what : fmt::format("{}, {}", what, grounds);
   if (settled_) subject_.shared.explain(machine_.since_ms(), reason_);
-  if (machine_.state() == HealthState::kDown) {
+  if (machine_.state() == HealthState::kDown && !subject_.shared.is_drained()) {
     subject_.metrics.ejections[static_cast<std::size_t>(machine_.cause())].add();
   }
 }
@@ -252,6 +252,9 @@ void BackendWatch::log_change(HealthState before) {
                       kHealthStateLabels[static_cast<std::size_t>(machine_.state())], reason_);
   }
   if (!lines_.admits(monotonic_ms())) return;
+  if (is_down && subject_.shared.is_drained()) {
+    return log::info("{}, which is drained, is down: {}{}", name, reason_, lines_.note());
+  }
   if (is_down) return log::warning("{} down: {}{}", name, reason_, lines_.note());
   const auto ramp_ms = is_ramping() ? subject_.config.slow_start.count() : 0;
   log::info("{} up: {}{}{}", name, reason_,
@@ -271,6 +274,7 @@ void BackendWatch::log_what_was_left_out() {
 void BackendWatch::set_drained(bool drained) {
   if (drained == subject_.shared.is_drained()) return;
   subject_.shared.set_drained(drained);
+  drained_ms_ = drained ? wall_clock_ms() : 0;
   if (!drained && answers()) begin_ramp();
   if (drained) end_ramp();
   // Where it was before a move it gets no requests any more, either.
@@ -358,9 +362,15 @@ void BackendWatch::end_ramp() noexcept {
 }
 
 BackendHealth BackendWatch::health() const {
-  return {machine_.state(),     machine_.cause(),   reason_,
-          machine_.since_ms(),  last_result_,       last_duration_ms_,
-          machine_.successes(), machine_.failures()};
+  const bool is_drained = subject_.shared.is_drained();
+  return {machine_.state(),
+          machine_.cause(),
+          is_drained ? "drained by an operator; probes: " + reason_ : reason_,
+          is_drained ? drained_ms_ : machine_.since_ms(),
+          last_result_,
+          last_duration_ms_,
+          machine_.successes(),
+          machine_.failures()};
 }
 
 }  // namespace ringmaster

@@ -126,6 +126,7 @@ class BackendWatch final : private HealthProbe::Owner {
   std::unique_ptr<HealthProbe> probe_;  // under way, or the last one
   SocketAddress address_;               // probed
   std::string reason_;                  // of the latest change
+  std::int64_t drained_ms_ = 0;         // when an operator did so; 0: not, or before this image
   std::string last_result_;             // of the latest probe
   log::LineLimit lines_{10, 60'000};    // of changes: a backend that flaps fills no log
   double last_duration_ms_ = 0;

@@ -186,10 +186,10 @@ std::string render_recorder_table(const std::string& json) {
            shortened(text_of(request.at("target")), kTargetColumn,
                      request.at("target_complete").get<bool>()),
            text_of(request.at("status")), text_of(request.at("backend")),
-           text_of(request.at("total_ms")), outcome_of(request),
+           fmt::format("{:.3f}", request.at("total_ms").get<double>()), outcome_of(request),
            shortened(text_of(request.at("id")), kIdColumn, request.at("id_complete").get<bool>())});
     }
-    return rows.size() == 1 ? "no request\n" : align_table(rows);
+    return rows.size() == 1 ? "no request is recorded\n" : align_table(rows, {"MS"});
   } catch (const Json::exception&) {
     return json;
   }

@@ -67,6 +67,7 @@ Json to_json(const Handoff& handoff) {
           {"waiters", to_json(handoff.reloads.waiters)},
           {"later", to_json(handoff.reloads.later)},
           {"again", handoff.reloads.again},
+          {"renews", handoff.renews},
           {"config", handoff.config},
           {"backends", backends_to_json(handoff.backends)},
           {"failure", handoff.failure}};
@@ -107,6 +108,7 @@ Handoff from_json(const Json& json) {
   for (const Json& waiter : json.at("later")) handoff.reloads.later.push_back(fd_at(waiter));
   handoff.reloads.again = json.at("again").get<bool>();
   handoff.failure = json.at("failure").get<std::string>();
+  handoff.renews = json.value("renews", false);
   handoff.config = json.value("config", std::string());
   if (json.contains("backends")) handoff.backends = backends_from_json(json.at("backends"));
   return handoff;

@@ -42,10 +42,11 @@ struct Handoff {
   UniqueFd hand_over_in;
   UniqueFd hand_over_out;
   std::vector<Listener> listeners;
-  std::vector<Listener> admin;  // one
+  std::vector<Listener> admin;  // the present one first
   ControlSocket control;
   std::vector<HandedWorker> workers;
   ReloadQueue reloads;
+  bool renews = false;  // the workers are to open the access log anew
   // For an image that cannot use the memory: the text of the config in force, and the backends.
   // Empty from an image that knew nothing of it.
   std::string config;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "master/version.h"
+#include "shared/base/shortage.h"
 
 namespace ringmaster {
 namespace {
@@ -37,11 +38,6 @@ const llhttp_settings_t& parser_settings() {
     return s;
   }();
   return settings;
-}
-
-// Want of descriptors or memory is the master's trouble; no backend is ejected for it.
-bool is_own_shortage(int error) noexcept {
-  return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOBUFS || error == UV_ENOMEM;
 }
 
 // A connection from an ephemeral port to that very port meets itself when no one listens there.

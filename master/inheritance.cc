@@ -49,6 +49,7 @@ Inheritance take_over(Handoff handoff) {
     (is_known ? inherited.workers : inherited.strangers).push_back(std::move(worker));
   }
   inherited.reloads = std::move(handoff.reloads);
+  inherited.renews = handoff.renews;
   inherited.config = std::move(handoff.config);
   inherited.failure = std::move(handoff.failure);
   adopt_memory(inherited, std::move(handoff.memory), handoff.backends);

@@ -26,6 +26,7 @@ struct Inheritance {
   // Workers that serve in a memory whose layout this build does not know: only signals reach them.
   std::vector<HandedWorker> strangers;
   ReloadQueue reloads;
+  bool renews = false;
   // The text of the last good one: better than none for who follows on a crash or an exec. Empty
   // where there is none to go back to, as after a stop in order.
   std::string config;

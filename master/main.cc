@@ -157,6 +157,9 @@ int serve(const Options& options, const Launch& launch) {
   const auto start = choose_config(launch, inherited);
   if (!start) return fail_slowly(kExitUsage);
   log::start("master", start->config.log.level);
+  log::info("ringmaster {} ({}) {}, config: {}", kVersion, kRevision,
+            inherited.is_takeover ? "takes over" : "starts",
+            options.demo ? "the demo's" : launch.config_file);
   raise_file_limit();
   for (const std::string& warning : warnings_of(start->config)) log::warning("{}", warning);
   if (options.demo) {

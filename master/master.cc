@@ -140,18 +140,20 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     }
   }
   if (!inherited.is_takeover) announce_addresses();
-  // Else nothing of what the image before stored is in the way.
+  // Else nothing of what was stored before is in the way, and it stays there all the while.
   const bool stores_in_place =
-      !inherited.is_takeover || is_new_memory ||
-      !std::all_of(inherited.listeners.begin(), inherited.listeners.end(),
-                   [](const Listener& unwanted) { return unwanted.is_systemds; });
+      is_new_memory || !std::all_of(inherited.listeners.begin(), inherited.listeners.end(),
+                                    [](const Listener& unwanted) { return unwanted.is_systemds; });
   unclaimed_ = std::move(inherited.listeners);
+  former_admin_ = std::move(inherited.admin);
+  renews_ = goes_back_ && inherited.renews;
   inherited = {};  // what else nobody took is closed
   store_with_systemd(segment_.fd(), handover_, listeners_, stores_in_place);
   lead_to_control_socket(control_.path);
   watch_signals();
   start_timers();
   serve_admin(std::move(parts.admin.socket));
+  serve_former_admin();
   serve_control();
 }
 
@@ -224,9 +226,11 @@ Master::Outcome Master::run() {
   }
 }
 
-// While others serve, a new generation does not begin before it knows where to send requests.
+// While others serve (they may all have died), a new generation does not begin before it knows
+// where to send requests.
 bool Master::may_spawn() const noexcept {
-  return phase_ != Phase::kTakingOver || goes_back_ || health_.first_round_done();
+  return phase_ != Phase::kTakingOver || goes_back_ || health_.first_round_done() ||
+         supervisor_.alive() == 0;
 }
 
 void Master::act_on_notes() {
@@ -260,8 +264,10 @@ void Master::become_ready() {
     log::error("{}", reload_failure_);
     log::error("going on with the last config that was good");
   }
-  log::info("ready: {} of {} backends up, {}", health_.up_count(), config_.backends.size(),
-            counted(supervisor_.serving(), "worker"));
+  const std::string state =
+      fmt::format("ready: {} of {} backends up, {}", health_.up_count(), config_.backends.size(),
+                  counted(supervisor_.serving(), "worker"));
+  health_.up_count() == 0 ? log::warning("{}", state) : log::info("{}", state);
   report_status();
   notifier_.ready();
   notifier_.watchdog();

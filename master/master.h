@@ -93,6 +93,8 @@ class Master final : private HealthMonitor::Observer {
 
   // master_endpoints.cc
   void serve_admin(UniqueFd listener);
+  void serve_former_admin();
+  bool has_backend_in_use() const noexcept;
   void serve_control();
   AdminRoutes reports();
   AdminResponse set_drained(const AdminRequest& request, bool drained);
@@ -121,6 +123,7 @@ class Master final : private HealthMonitor::Observer {
   void complete_reload();
   void fail_reload(const std::string& why);
   void retire_backends();
+  void tell_of_drained() const;
   void reprice_buckets();
   void exec_next_image(const std::string& failure);
   bool is_quiet() const noexcept;
@@ -138,6 +141,7 @@ class Master final : private HealthMonitor::Observer {
   // Inherited, and no listeners of this config: of the one before, to go back to until this one is
   // in force; of systemd, for a config that names them again.
   std::vector<Listener> unclaimed_;
+  std::vector<Listener> former_admin_;  // likewise
   SocketAddress admin_address_;
   SocketAddress admin_configured_;
   ControlSocket control_;
@@ -152,6 +156,7 @@ class Master final : private HealthMonitor::Observer {
   HealthMonitor health_;
   Reloader reloader_;
   std::unique_ptr<AdminServer> admin_;
+  std::vector<std::unique_ptr<AdminServer>> former_admin_servers_;
   std::unique_ptr<AdminServer> control_server_;
   OwnedHandle<uv_poll_t> report_poll_;
   OwnedHandle<uv_timer_t> tick_;

@@ -84,7 +84,7 @@ AdminRoutes Master::reports() {
   routes["/readyz"] = [this](const AdminRequest&) -> AdminResponse {
     if (is_stopping()) return text(503, "stopping");
     if (phase_ == Phase::kStarting) return text(503, "starting");
-    if (health_.up_count() == 0) return text(503, "no backend is up");
+    if (!has_backend_in_use()) return text(503, "no backend is in use");
     return text(200, "ready");
   };
   return routes;
@@ -98,6 +98,25 @@ std::string Master::overview() {
 
 void Master::serve_admin(UniqueFd listener) {
   admin_ = start_server(loop_.get(), std::move(listener), reports(), {});
+}
+
+// Where the config in force has it: who asks there sees nothing of a reload that may yet fail.
+void Master::serve_former_admin() {
+  for (const Listener& listener : former_admin_) {
+    UniqueFd socket(::fcntl(listener.socket.get(), F_DUPFD_CLOEXEC, 3));
+    former_admin_servers_.push_back(start_server(loop_.get(), std::move(socket), reports(), {}));
+  }
+}
+
+// While a new config takes over, of the one that serves: our own probes are for the new one.
+bool Master::has_backend_in_use() const noexcept {
+  const std::uint32_t in_force = segment_.generations().in_force();
+  if (phase_ != Phase::kTakingOver || in_force == 0) return health_.up_count() != 0;
+  const RoutingTable& table = segment_.routing(in_force);
+  for (std::uint32_t i = 0; i < segment_.upstream_count(); ++i) {
+    if (table.routes[i].weight != 0 && segment_.upstream(i).is_usable()) return true;
+  }
+  return false;
 }
 
 void Master::serve_control() {
@@ -132,10 +151,16 @@ AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
     }
     return text(404, fmt::format("no backend is called \"{}\"; there are: {}", name, known));
   }
-  return text(200, drained
-                       ? fmt::format("{} gets no new requests; `ringmaster ctl ready {}` ends it",
-                                     name, name)
-                       : fmt::format("{} is in use again, as far as it is healthy", name));
+  if (!drained) return text(200, fmt::format("{} is in use again, as far as it is healthy", name));
+  std::string outcome = fmt::format(
+      "{} gets no new requests; what it has in flight is in `ringmaster ctl status`, and "
+      "`ringmaster ctl ready {}` puts it back",
+      name, name);
+  if (health_.up_count() == 0 && !health_.is_panicking()) {
+    log::warning("no backend is in use any more: every request gets 503");
+    outcome += "\nno backend is in use any more: every request gets 503";
+  }
+  return text(200, std::move(outcome));
 }
 
 // POST /reopen: the access log was renamed. The config stays what it is, whatever the file says.

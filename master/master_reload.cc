@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -67,7 +68,9 @@ void Master::reload_step() {
 
 // Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
 bool Master::is_quiet() const noexcept {
-  return admin_->is_quiet() && (control_server_ == nullptr || control_server_->is_quiet());
+  const auto rests = [](const auto& server) { return server == nullptr || server->is_quiet(); };
+  return rests(admin_) && rests(control_server_) &&
+         std::all_of(former_admin_servers_.begin(), former_admin_servers_.end(), rests);
 }
 
 void Master::put_in_force() {
@@ -77,10 +80,13 @@ void Master::put_in_force() {
   retire_backends();
   reprice_buckets();
   std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
+  former_admin_servers_.clear();
+  former_admin_.clear();
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
   // The service's place leads to the new socket by now.
   const bool has_moved = !former_control_.empty() && former_control_ != service_control_path();
   if (has_moved) ::unlink(former_control_.c_str());
+  tell_of_drained();
   config_in_force_ = config_text_;
   const bool is_new = reload_failure_.empty();
   if (is_new || facts.config_loaded_ms.get() == 0) {
@@ -103,6 +109,18 @@ void Master::retire_backends() {
     if (in_use[i] || upstream.retired_at_ms() != 0) continue;
     upstream.set_retired_at_ms(static_cast<std::uint64_t>(wall_clock_ms()));
   }
+}
+
+// They stay so over reloads, crashes, and while a config does not have them: long, maybe.
+void Master::tell_of_drained() const {
+  std::string names;
+  for (const std::uint32_t upstream : upstreams_) {
+    const UpstreamState& state = segment_.upstream(upstream);
+    if (!state.is_drained()) continue;
+    names.append(names.empty() ? "" : ", ").append(state.name());
+  }
+  if (names.empty()) return;
+  log::warning("drained by an operator: {}; `ringmaster ctl ready NAME` puts one back", names);
 }
 
 // A client that had spent its burst neither gets another nor waits by the rate of yesterday.
@@ -147,9 +165,14 @@ Handoff Master::write_will(const std::string& failure) {
     }
   }
   will.admin.push_back({duplicate(admin_->listener()), admin_address_, admin_configured_, false});
+  for (const Listener& listener : former_admin_) {
+    will.admin.push_back(
+        {duplicate(listener.socket.get()), listener.address, listener.configured, false});
+  }
   will.control = {duplicate(control_.socket.get()), control_.path};
   will.workers = supervisor_.duplicate_workers();
   will.reloads = reloader_.duplicate_queue();
+  will.renews = renews_;
   will.config = config_in_force_;
   will.backends = describe_backends(segment_);
   will.failure = failure;
@@ -181,7 +204,7 @@ void Master::exec_next_image(const std::string& failure) {
 
 void Master::exec_with_all(const std::string& failure) {
   if (failure.empty()) {
-    log::info("reload: the new binary takes over");
+    log::info("reload: the config is good, its generation starts");
     notifier_.reloading();
   } else {
     log::error("reload: {}", failure);

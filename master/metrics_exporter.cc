@@ -9,6 +9,7 @@
 #include "master/totals.h"
 #include "master/version.h"
 #include "shared/base/clock.h"
+#include "shared/client_limit.h"
 
 namespace ringmaster {
 namespace {
@@ -39,7 +40,7 @@ void add_retired(const ReportSource& source, Rows& rows) {
     if (is_told[i]) continue;
     const UpstreamState& upstream = source.segment.upstream(i);
     const std::uint64_t retired = upstream.retired_at_ms();
-    const bool is_over = retired != 0 && now - retired > kRetiredSeriesMs;
+    const bool is_over = retired != 0 && now > retired + kRetiredSeriesMs;
     if (is_over && source.segment.in_flight(i) == 0) continue;
     rows.push_back({upstream.name(), false, 0, HealthState::kDown, sum_upstream(source.segment, i),
                     source.segment.master().upstreams[i]});
@@ -196,6 +197,11 @@ void add_clients(MetricFamilies& families, const ReportSource& source,
       .add({{"state", "idle"}}, workers.clients_idle)
       .add({{"state", "active"}}, workers.clients_active)
       .add({{"state", "tunnel"}}, workers.clients_tunnel);
+  const std::uint64_t limit = client_limit(source.config.server);
+  families
+      .gauge("ringmaster_client_connections_limit",
+             "Clients that all workers together take; more wait in the kernel's queue.")
+      .add({}, limit * source.config.server.workers);
   families.counter("ringmaster_client_connections_total", "Connections accepted from clients.")
       .add({}, workers.clients_total);
   families.counter("ringmaster_received_bytes_total", "Bytes received, heads and bodies.")

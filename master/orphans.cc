@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -19,7 +20,8 @@ namespace {
 // A child that was being forked when its master died has written its pid after this long.
 constexpr std::uint64_t kBirthMs = 2'000;
 
-// The process, if there is one and it is a worker: pids are used again.
+// The process, if there is one and it is a worker: pids are used again. A child that its master had
+// no time to see born has no name yet.
 UniqueFd open_worker(pid_t pid) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   std::ifstream file(fmt::format("/proc/{}/comm", pid));
@@ -36,22 +38,24 @@ void Orphans::take(std::uint32_t slot) {
 }
 
 bool Orphans::is_gone(const Orphan& orphan) const noexcept {
-  if (orphan.pid == 0) return monotonic_ms() - orphan.found_ms > kBirthMs;
-  if (!orphan.pidfd.is_open()) return true;
+  if (!orphan.pidfd.is_open()) {
+    const bool may_be_unborn = orphan.pid == 0 || ::kill(orphan.pid, 0) == 0;
+    return !may_be_unborn || monotonic_ms() - orphan.found_ms > kBirthMs;
+  }
   pollfd look{orphan.pidfd.get(), POLLIN, 0};  // readable once the process has ended
-  return ::poll(&look, 1, 0) != 0;
+  return ::poll(&look, 1, 0) > 0;
 }
 
 void Orphans::look_after(std::uint64_t patience_ms) {
   std::erase_if(orphans_, [&](Orphan& orphan) {
-    if (orphan.pid == 0 && segment_.slot(orphan.slot).pid() != 0) {
-      orphan.pid = segment_.slot(orphan.slot).pid();
-      orphan.pidfd = open_worker(orphan.pid);
-    }
+    if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
+    if (orphan.pid != 0 && !orphan.pidfd.is_open()) orphan.pidfd = open_worker(orphan.pid);
     if (!is_gone(orphan)) {
       if (monotonic_ms() - orphan.found_ms < patience_ms) return false;
-      log::warning("worker {} of an earlier master (pid {}) does not end: killing it", orphan.slot,
-                   orphan.pid);
+      if (!std::exchange(orphan.is_told_of, true)) {
+        log::warning("worker {} of an earlier master (pid {}) does not end: killing it",
+                     orphan.slot, orphan.pid);
+      }
       ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGKILL, nullptr, 0);
       return false;
     }

@@ -35,8 +35,9 @@ class Orphans {
   struct Orphan {
     std::uint32_t slot;
     pid_t pid;       // 0: its fork may have been under way when the master died
-    UniqueFd pidfd;  // not open: no such process any more
+    UniqueFd pidfd;  // not open: no such process, or it is being born
     std::uint64_t found_ms;
+    bool is_told_of = false;  // that it does not end
   };
   void take(std::uint32_t slot);
   bool is_gone(const Orphan& orphan) const noexcept;

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ringmaster {
 
 using TableRows = std::vector<std::vector<std::string>>;  // the first one: the headings
 
-// One line a row, two spaces between columns, none behind the last.
-std::string align_table(const TableRows& rows);
+// One line a row, two spaces between columns, none behind the last. Columns whose headings are in
+// `numbers` are aligned to the right.
+std::string align_table(const TableRows& rows, const std::vector<std::string_view>& numbers = {});
 
 }  // namespace ringmaster

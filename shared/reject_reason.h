@@ -34,11 +34,10 @@ enum class RejectReason : std::uint8_t {
   // From here on the response had begun or there was no one to answer: the connection is closed.
   kResponseCut,
   kClientGone,
-  kConnectionLimit,
   kDrainTimeout,
   kBadProxyHeader,
 };
-inline constexpr std::size_t kRejectReasonCount = 25;
+inline constexpr std::size_t kRejectReasonCount = 24;
 
 struct RejectReasonInfo {
   RejectReason reason;
@@ -82,7 +81,6 @@ inline constexpr std::array<RejectReasonInfo, kRejectReasonCount> kRejectReasons
     {RejectReason::kMaxForwards, "max_forwards", 200, ""},
     {RejectReason::kResponseCut, "response_cut", 0, ""},
     {RejectReason::kClientGone, "client_gone", 0, ""},
-    {RejectReason::kConnectionLimit, "connection_limit", 0, ""},
     {RejectReason::kDrainTimeout, "drain_timeout", 0, ""},
     {RejectReason::kBadProxyHeader, "bad_proxy_header", 0, ""},
 }};

@@ -1,6 +1,5 @@
 #include "worker/acceptor.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <cstring>
 
 #include "shared/base/log.h"
+#include "shared/client_limit.h"
 
 namespace ringmaster {
 namespace {
@@ -17,14 +17,6 @@ constexpr std::uint64_t kLookAwayMs = 2;
 // Then it accepts all the same: the others may be stopped, and nobody else would.
 constexpr std::uint32_t kMostLookAways = 25;
 constexpr std::uint64_t kNoDescriptorsMs = 100;
-
-// A connection needs one descriptor for the client and may need one for a backend.
-std::uint32_t limit_by_files() {
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  const rlim_t usable = files.rlim_cur > 128 ? files.rlim_cur - 64 : 64;
-  return static_cast<std::uint32_t>(std::min<rlim_t>(usable / 2, 1'000'000));
-}
 
 }  // namespace
 
@@ -36,8 +28,7 @@ Acceptor::Acceptor(WorkerContext& context, ClientConnections& clients,
       hand_over_in_(hand_over_in),
       hand_over_poll_(open_handle<uv_poll_t>(this, uv_poll_init, context.loop, hand_over_in)),
       pause_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)),
-      limit_(context.config.server.max_connections != 0 ? context.config.server.max_connections
-                                                        : limit_by_files()) {
+      limit_(client_limit(context.config.server)) {
   for (const UniqueFd& listener : listeners_) {
     polls_.push_back(open_handle<uv_poll_t>(this, uv_poll_init, context.loop, listener.get()));
   }
@@ -71,9 +62,8 @@ bool Acceptor::must_look_away() {
   if (is_full()) {
     if (full_lines_.admits(uv_now(context_.loop))) {
       log::warning(
-          "at the limit of {} connections: new ones wait; raise server.max_connections and the "
-          "limit "
-          "on open files (LimitNOFILE), or server.workers{}",
+          "at the limit of {} a worker (server.max_connections, or half of LimitNOFILE): new "
+          "connections wait in the kernel's queue, unanswered{}",
           limit_, full_lines_.note());
     }
     look_away(kLookAwayMs * 5);

@@ -77,9 +77,11 @@ function drawTiles(status) {
        `${plural(idle + active + tunnel, 'client')} connected` + (tunnel > 0 ? `, ${plural(tunnel, 'tunnel')}` : ''));
 }
 
-function serviceWord({stopping, ready}) {
+function serviceWord({stopping, ready, panic, backends}) {
   if (stopping) return 'Stopping';
-  return ready ? 'Serving' : 'Starting';
+  if (!ready) return 'Starting';
+  if (panic) return 'Panic';
+  return backends.some(isInUse) ? 'Serving' : 'Out of service';
 }
 
 function backendsNote(status) {

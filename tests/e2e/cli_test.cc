@@ -22,9 +22,10 @@ Finished check(const std::string& config) {
 }
 
 // Does a line of `text` match the POSIX extended `pattern`?
-bool has_line(const std::string& text, const char* pattern) {
+bool has_line(const std::string& text, const std::string& pattern) {
   regex_t compiled;
-  if (::regcomp(&compiled, pattern, REG_EXTENDED | REG_NEWLINE | REG_NOSUB) != 0) return false;
+  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NEWLINE | REG_NOSUB) != 0)
+    return false;
   const bool found = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
   ::regfree(&compiled);
   return found;
@@ -109,11 +110,17 @@ TEST(Check, NamesThePlaceOfEveryError) {
 TEST(Check, WarnsOfWhatIsHardlyMeant) {
   const std::string twin = "[[backend]]\nname = \"s2\"\naddress = \"LOCALHOST.:1\"\n";
   const std::string first = "[[backend]]\nname = \"s1\"\naddress = \"localhost:1\"\n";
-  const Finished finished = check(first + twin);
+  const Finished finished = check(
+      "[server]\nlisten = \"0.0.0.0:1\"\n[log]\naccess = \"/no/such/access.log\"\n" + first + twin);
   EXPECT_EQ(finished.exit, kOk) << finished.log;
   EXPECT_EQ(finished.output, "ok\n");
-  EXPECT_TRUE(has_line(finished.log, "c\\.toml: warning: backends \"s1\" and \"s2\" have the same .*"))
-      << finished.log;
+  for (const char* warning :
+       {"backends \"s1\" and \"s2\" have the same .*", "backend \"s1\" is this balancer itself.*",
+        "log\\.access = .* there is no directory /no/such, .*"}) {
+    EXPECT_TRUE(has_line(finished.log, std::string("c\\.toml: warning: ") + warning))
+        << warning << "\n"
+        << finished.log;
+  }
 }
 
 TEST(Check, NamesThePlaceOfASyntaxError) {

@@ -73,6 +73,30 @@ TEST(DrainedBackend, ThatDiesIsNotWaitedFor) {
   EXPECT_NE(waiting.receive().backend(), drained.name());
 }
 
+// What an operator has taken out cannot be ejected; and he may have forgotten.
+TEST(DrainedBackend, ThatIsSwitchedOffIsNoEjection) {
+  Backend a("a"), b("b");
+  const std::string often = "[health]\ninterval = \"50ms\"\n";
+  Ringmaster ringmaster(often + toml_of(a, b));
+  const auto is_found_down = [&] {
+    const nlohmann::json probe = ringmaster.status().at("backends").at(0).at("last_probe");
+    return !probe.is_null() && probe.at("failures") > 2;
+  };
+  ASSERT_EQ(ringmaster.ctl({"drain", "a"}).exit, kDone);
+  const nlohmann::json drained = ringmaster.status().at("backends").at(0);
+  EXPECT_TRUE(drained.at("reason").get<std::string>().starts_with("drained by an operator"));
+  a.stop();
+  ASSERT_TRUE(wait_until(is_found_down));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  ASSERT_TRUE(wait_until(is_found_down));
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_ejections_total", {"backend=\"a\""}), 0);
+  EXPECT_NE(ringmaster.process().log().find("drained by an operator: a;"), std::string::npos);
+
+  const Finished last = ringmaster.ctl({"drain", "b"});
+  EXPECT_NE(last.output.find("every request gets 503"), std::string::npos) << last.output;
+  EXPECT_NE(ringmaster.ctl({"status"}).output.find("NO BACKEND IN USE"), std::string::npos);
+}
+
 TEST(DrainedBackend, CostsNoClientAnything) {
   Backend a("a"), b("b"), c("c");
   Ringmaster ringmaster("[server]\nworkers = 2\n" + toml_of(a, b, c));

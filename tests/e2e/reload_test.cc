@@ -287,7 +287,7 @@ TEST(Reload, AStopIsNotLostBetweenTwoImages) {
     Ringmaster ringmaster(backend.toml());
     ringmaster.process().signal(SIGHUP);
     ASSERT_TRUE(wait_until([&] {
-      return ringmaster.process().log().find("the new binary takes over") != std::string::npos;
+      return ringmaster.process().log().find("its generation starts") != std::string::npos;
     }));
     ASSERT_EQ(ringmaster.stop(SIGTERM), kDone);
   }
@@ -317,6 +317,27 @@ TEST(Reload, OpensAndClosesListeners) {
 
   EXPECT_EQ(get(added, "/").status, 200);
   EXPECT_TRUE(wait_until([&] { return is_refused(first); }));
+}
+
+// As long as it may yet fail, who asks the master sees the service that is.
+TEST(Reload, UntilItIsDoneTheMasterAnswersWhereAndAsBefore) {
+  const std::string head = "[health]\ninterval = \"60s\"\ntimeout = \"30s\"\n[admin]\nlisten = \"";
+  const std::string ip = own_loopback();
+  Backend before("s1"), after("s1");
+  after.hang();
+  Ringmaster ringmaster(head + ip + ":0\"\n" + before.toml());
+  const std::string moved = local_endpoint(listen_at({ip, 0}).get()).to_string();
+  const Endpoint new_admin{ip, static_cast<std::uint16_t>(std::stoi(moved.substr(ip.size() + 1)))};
+  ringmaster.write_config(head + moved + "\"\n" + after.toml());
+
+  ringmaster.process().signal(SIGHUP);
+  ASSERT_TRUE(wait_until(
+      [&] { return ringmaster.process().log().find(") takes over") != std::string::npos; }));
+  EXPECT_EQ(ringmaster.ready_status(), 200) << "its own backend is up";
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_config_last_reload_successful"), 1);
+  after.resume();
+  EXPECT_TRUE(wait_until([&] { return is_refused(ringmaster.admin()); }));
+  EXPECT_EQ(get(new_admin, "/readyz").status, 200);
 }
 
 // The listener of before is still there to go back to.

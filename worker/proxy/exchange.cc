@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdlib>
 
+#include "shared/base/shortage.h"
+
 namespace ringmaster {
 namespace {
 
@@ -167,7 +169,7 @@ void Exchange::on_upstream_connected(int error) {
     record_connect();
     return send_request();
   }
-  if (!UpstreamPool::is_shortage(error)) proxy_.context.report(upstream_index_);
+  if (!is_own_shortage(error)) proxy_.context.report(upstream_index_);
   const bool timeout = error == UV_ETIMEDOUT;
   fail_attempt(timeout ? RetryCause::kConnectTimeout : RetryCause::kConnectFailed,
                timeout ? RejectReason::kConnectTimeout : RejectReason::kConnectFailed,

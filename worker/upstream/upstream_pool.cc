@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "shared/base/log.h"
+#include "shared/base/shortage.h"
 
 namespace ringmaster {
 
@@ -45,13 +46,8 @@ UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd socket,
   return connection;
 }
 
-bool UpstreamPool::is_shortage(int error) noexcept {
-  return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOBUFS || error == UV_ENOMEM ||
-         error == UV_EADDRNOTAVAIL;
-}
-
 bool UpstreamPool::makes_room_after(int error) {
-  if (!is_shortage(error)) return false;
+  if (!is_own_shortage(error)) return false;
   if (shortage_lines_.admits(uv_now(context_.loop))) {
     log::error(
         "short of what a new connection to a backend needs: {}; raise the limit on open files "

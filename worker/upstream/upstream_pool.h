@@ -33,9 +33,6 @@ class UpstreamPool {
   void give_back(UpstreamConnection& connection) noexcept;  // fit for another request
   void discard(UpstreamConnection& connection) noexcept;    // closed; also called for idle ones
 
-  // No connection could be tried, for want of something of ours: no word on the backend.
-  [[gnu::cold]] static bool is_shortage(int error) noexcept;
-
   // Closes every idle connection to backends that are not usable any more, or all of them.
   [[gnu::cold]] void close_idle(bool only_unusable) noexcept;
   // One step of closing what lay idle above max_idle, as FreeList::release_surplus() does.

@@ -46,6 +46,7 @@ TEST_F(MetricsExporterTest, EveryFamilyOfTheContractIsThere) {
       {"ringmaster_ring_share_ratio", "gauge"},
       {"ringmaster_hash_spills_total", "counter"},
       {"ringmaster_client_connections", "gauge"},
+      {"ringmaster_client_connections_limit", "gauge"},
       {"ringmaster_client_connections_total", "counter"},
       {"ringmaster_received_bytes_total", "counter"},
       {"ringmaster_sent_bytes_total", "counter"},
