@@ -14,13 +14,13 @@
 #include <string>
 #include <system_error>
 
-#include "master/config_loader.h"
-#include "master/config_warnings.h"
-#include "master/ctl.h"
-#include "master/demo_backends.h"
-#include "master/demo_config.h"
+#include "master/config/config_loader.h"
+#include "master/config/config_warnings.h"
+#include "master/config/start_config.h"
+#include "master/ctl/ctl.h"
+#include "master/demo/demo_backends.h"
+#include "master/demo/demo_config.h"
 #include "master/master.h"
-#include "master/start_config.h"
 #include "master/version.h"
 #include "worker/worker.h"
 

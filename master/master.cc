@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <csignal>
 
-#include "master/config_values.h"
+#include "master/config/config_values.h"
 #include "master/routing_publisher.h"
-#include "master/service_store.h"
+#include "master/systemd/service_store.h"
 #include "master/wording.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"

@@ -6,13 +6,13 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "master/admin_page.h"
-#include "master/config_report.h"
-#include "master/flight_report.h"
+#include "master/admin/admin_page.h"
+#include "master/ctl/status_table.h"
 #include "master/master.h"
-#include "master/metrics_exporter.h"
-#include "master/status_report.h"
-#include "master/status_table.h"
+#include "master/reports/config_report.h"
+#include "master/reports/flight_report.h"
+#include "master/reports/metrics_exporter.h"
+#include "master/reports/status_report.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 

@@ -12,8 +12,8 @@
 #include <cstring>
 #include <sstream>
 
-#include "master/handoff.h"
 #include "master/master.h"
+#include "master/takeover/handoff.h"
 #include "master/wording.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"

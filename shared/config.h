@@ -1,6 +1,6 @@
-// Config: what the operator asked for, as plain validated values. Filled by master/config_loader
-// from TOML, constant afterwards; workers inherit it through fork. Every default is the product's
-// default.
+// Config: what the operator asked for, as plain validated values. Filled by
+// master/config/config_loader from TOML, constant afterwards; workers inherit it through fork.
+// Every default is the product's default.
 #pragma once
 
 #include <chrono>

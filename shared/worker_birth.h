@@ -1,5 +1,5 @@
 // What a worker is born with, and how it ends: all that passes between the master's fork and the
-// worker's code. Filled by master/supervisor in the child, handed by master/main.cc to
+// worker's code. Filled by master/workers/supervisor in the child, handed by master/main.cc to
 // worker/worker.
 #pragma once
 

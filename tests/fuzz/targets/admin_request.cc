@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "master/admin_parser.h"
+#include "master/admin/admin_parser.h"
 #include "tests/fuzz/arrival.h"
 #include "tests/fuzz/finding.h"
 #include "tests/fuzz/targets.h"

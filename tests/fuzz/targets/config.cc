@@ -4,7 +4,7 @@
 #include <string>
 #include <tuple>
 
-#include "master/config_loader.h"
+#include "master/config/config_loader.h"
 #include "tests/fuzz/finding.h"
 #include "tests/fuzz/targets.h"
 

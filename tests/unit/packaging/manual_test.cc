@@ -6,10 +6,10 @@
 #include <sstream>
 #include <string>
 
-#include "master/metrics_exporter.h"
+#include "master/reports/metrics_exporter.h"
 #include "tests/support/places.h"
-#include "tests/unit/master/exposition.h"
-#include "tests/unit/master/report_fixture.h"
+#include "tests/unit/reports/exposition.h"
+#include "tests/unit/reports/report_fixture.h"
 
 namespace ringmaster::test {
 namespace {

@@ -1,0 +1,119 @@
+#include "master/admin/control_socket.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "shared/base/log.h"
+
+namespace ringmaster {
+namespace {
+
+constexpr int kBacklog = 64;
+
+Error failed(const std::string& what, const std::string& path) {
+  return {what + " " + path + ": " + std::strerror(errno)};
+}
+
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) {
+    return Error{"control socket " + path + ": the path is longer than 107 bytes"};
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+// Whether the names lead to one file; where `place` is a link it is itself meant.
+bool is_same_file(const std::string& place, const std::string& path) {
+  struct stat a;
+  struct stat b;
+  return ::lstat(place.c_str(), &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
+}
+
+// What a dead master left; nothing but a socket.
+void make_room_at(const std::string& path) {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
+}
+
+bool is_our_link(const std::string& path) {
+  struct stat status;
+  return path == service_control_path() && ::lstat(path.c_str(), &status) == 0 &&
+         S_ISLNK(status.st_mode);
+}
+
+}  // namespace
+
+std::string service_control_path() {
+  const char* directories = std::getenv("RUNTIME_DIRECTORY");
+  if (directories == nullptr || *directories == '\0') return {};
+  const std::string first(directories, std::strcspn(directories, ":"));
+  return first + "/control.sock";
+}
+
+std::string control_socket_path(const std::string& configured) {
+  return configured.empty() ? service_control_path() : configured;
+}
+
+void lead_to_control_socket(const std::string& path) {
+  const std::string place = service_control_path();
+  if (place.empty() || is_same_file(place, path)) return;
+  const std::string link = place + ".new";
+  ::unlink(link.c_str());
+  // Renamed into its place: there is always something there.
+  if (::symlink(path.c_str(), link.c_str()) != 0 || ::rename(link.c_str(), place.c_str()) != 0) {
+    log::warning("{} does not lead to the control socket: {}", place, std::strerror(errno));
+  }
+}
+
+void remove_control_socket(const std::string& path) {
+  if (path.empty()) return;
+  ::unlink(path.c_str());
+  const std::string place = service_control_path();
+  if (!place.empty() && is_our_link(place)) ::unlink(place.c_str());
+}
+
+Result<UniqueFd> connect_to_control_socket(const std::string& path) {
+  auto address = address_of(path);
+  if (!address) return Error{address.error()};
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto* any = reinterpret_cast<const sockaddr*>(&*address);
+  if (!socket.is_open() || ::connect(socket.get(), any, sizeof(sockaddr_un)) != 0) {
+    return failed("cannot connect to the control socket", path);
+  }
+  return socket;
+}
+
+Result<ControlSocket> open_control_socket(const std::string& path) {
+  if (path.empty()) return ControlSocket{};
+  auto address = address_of(path);
+  if (!address) return Error{address.error()};
+  if (is_our_link(path)) ::unlink(path.c_str());  // it leads to a socket of ours
+  if (connect_to_control_socket(path).ok()) {
+    return Error{"control socket " + path +
+                 ": another ringmaster answers there; give each its own "
+                 "admin.socket"};
+  }
+  make_room_at(path);
+
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const mode_t before = ::umask(0177);  // never open to others, not even for a moment
+  const auto* any = reinterpret_cast<const sockaddr*>(&*address);
+  const bool bound = socket.is_open() && ::bind(socket.get(), any, sizeof(sockaddr_un)) == 0 &&
+                     ::listen(socket.get(), kBacklog) == 0;
+  const int error = errno;
+  ::umask(before);
+  errno = error;
+  if (!bound) return failed("cannot open the control socket", path);
+  return ControlSocket{std::move(socket), path};
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,44 @@
+#include "master/config/start_config.h"
+
+#include "master/config/config_loader.h"
+#include "master/demo/demo_config.h"
+#include "shared/base/log.h"
+
+namespace ringmaster {
+namespace {
+
+std::string describe(const std::string& file, const std::vector<ConfigProblem>& problems) {
+  std::string text;
+  for (const ConfigProblem& problem : problems) {
+    text += (text.empty() ? "" : "\n") + format_problem(file, problem);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::optional<StartConfig> last_good_config(const Inheritance& inherited,
+                                            const std::string& failure) {
+  if (inherited.config.empty()) return std::nullopt;
+  LoadedConfig loaded = load_config(inherited.config);
+  if (!loaded.problems.empty()) return std::nullopt;
+  return StartConfig{std::move(loaded.config), inherited.config, failure};
+}
+
+std::optional<StartConfig> choose_config(const Launch& launch, const Inheritance& inherited) {
+  if (!inherited.failure.empty()) {
+    if (auto last = last_good_config(inherited, inherited.failure)) return last;
+  }
+  const bool is_demo = launch.config_file.empty();
+  const std::string file = is_demo ? "demo config" : launch.config_file;
+  auto text = is_demo ? Result<std::string>(demo_config_text()) : read_config_file(file);
+  LoadedConfig loaded = text ? load_config(*text) : LoadedConfig{{}, {{0, 0, text.error()}}};
+  if (loaded.problems.empty()) return StartConfig{std::move(loaded.config), *std::move(text), {}};
+
+  const std::string problems = describe(file, loaded.problems);
+  if (auto last = last_good_config(inherited, problems)) return last;
+  fmt::print(stderr, "{}\n", problems);
+  return std::nullopt;
+}
+
+}  // namespace ringmaster

@@ -1,0 +1,80 @@
+#include "master/workers/orphans.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/worker_birth.h"
+
+namespace ringmaster {
+namespace {
+
+// A child that was being forked when its master died has written its pid after this long.
+constexpr std::uint64_t kBirthMs = 2'000;
+
+// The process, if there is one and it is a worker: pids are used again. A child that its master had
+// no time to see born has no name yet.
+UniqueFd open_worker(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  std::ifstream file(fmt::format("/proc/{}/comm", pid));
+  std::string name;
+  if (!std::getline(file, name) || name != kWorkerProcessName) return {};
+  return pidfd;
+}
+
+}  // namespace
+
+void Orphans::take(std::uint32_t slot) {
+  const pid_t pid = segment_.slot(slot).pid();
+  orphans_.push_back({slot, pid, pid != 0 ? open_worker(pid) : UniqueFd(), monotonic_ms()});
+}
+
+bool Orphans::is_gone(const Orphan& orphan) const noexcept {
+  if (!orphan.pidfd.is_open()) {
+    const bool may_be_unborn = orphan.pid == 0 || ::kill(orphan.pid, 0) == 0;
+    return !may_be_unborn || monotonic_ms() - orphan.found_ms > kBirthMs;
+  }
+  pollfd look{orphan.pidfd.get(), POLLIN, 0};  // readable once the process has ended
+  return ::poll(&look, 1, 0) > 0;
+}
+
+void Orphans::look_after(std::uint64_t patience_ms) {
+  std::erase_if(orphans_, [&](Orphan& orphan) {
+    if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
+    if (orphan.pid != 0 && !orphan.pidfd.is_open()) orphan.pidfd = open_worker(orphan.pid);
+    if (!is_gone(orphan)) {
+      if (monotonic_ms() - orphan.found_ms < patience_ms) return false;
+      if (!std::exchange(orphan.is_told_of, true)) {
+        log::warning("worker {} of an earlier master (pid {}) does not end: killing it",
+                     orphan.slot, orphan.pid);
+      }
+      ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGKILL, nullptr, 0);
+      return false;
+    }
+    segment_.metrics(orphan.slot).release_gauges(segment_.upstream_count());
+    segment_.slot(orphan.slot).release();
+    return true;
+  });
+}
+
+void Orphans::call_in() const noexcept {
+  for (const Orphan& orphan : orphans_) {
+    if (!orphan.pidfd.is_open()) continue;
+    ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGUSR1, nullptr, 0);
+  }
+}
+
+bool Orphans::holds(std::uint32_t slot) const noexcept {
+  return std::any_of(orphans_.begin(), orphans_.end(),
+                     [slot](const Orphan& orphan) { return orphan.slot == slot; });
+}
+
+}  // namespace ringmaster
