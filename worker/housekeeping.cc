@@ -9,8 +9,8 @@ namespace {
 
 // A quiet moment shows within a step or two; in steady traffic only what a whole round did not need
 // is surplus.
-constexpr std::uint64_t kStepMs = 25;
-constexpr unsigned kStepsPerRound = 40;
+constexpr std::uint64_t kStepMs = 20;
+constexpr unsigned kStepsPerRound = 50;
 constexpr std::size_t kWorthTrimming = 256 * 1024;
 
 }  // namespace
@@ -22,9 +22,13 @@ Housekeeping::Housekeeping(WorkerContext& context, Proxy& proxy, ClientConnectio
       upstreams_(proxy.upstreams),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, context.loop)) {}
 
-bool Housekeeping::has_surplus() const noexcept {
+bool Housekeeping::has_surplus_memory() const noexcept {
   const auto has = [](const FreeList* list) { return list->has_surplus(); };
-  return upstreams_.has_surplus() || std::any_of(lists_.begin(), lists_.end(), has);
+  return std::any_of(lists_.begin(), lists_.end(), has);
+}
+
+bool Housekeeping::has_surplus() const noexcept {
+  return upstreams_.has_surplus() || has_surplus_memory();
 }
 
 void Housekeeping::start() {
@@ -39,15 +43,15 @@ void Housekeeping::start() {
 
 void Housekeeping::step() {
   const bool ends_round = ++steps_ % kStepsPerRound == 0;
-  upstreams_.close_surplus(ends_round);
   std::size_t freed = 0;
   for (FreeList* list : lists_) freed += list->release_surplus(ends_round);
   freed_bytes_ += freed;
-  // Once no more is to come: malloc_trim() looks at everything there is.
-  if (freed_bytes_ >= kWorthTrimming && (freed == 0 || !has_surplus())) {
+  // Once the most of it has come: malloc_trim() looks at everything there is.
+  if (freed_bytes_ >= kWorthTrimming && (freed < kWorthTrimming || !has_surplus_memory())) {
     ::malloc_trim(0);
     freed_bytes_ = 0;
   }
+  upstreams_.close_surplus(ends_round);
   if (has_surplus() || freed != 0) return;
   stepping_ = false;
   uv_timer_stop(timer_.get());

@@ -25,6 +25,7 @@ class Housekeeping {
  private:
   static constexpr std::size_t kLists = 6;
 
+  bool has_surplus_memory() const noexcept;
   bool has_surplus() const noexcept;
   void start();
   void step();

@@ -247,12 +247,12 @@ void Exchange::on_client_written(int error) {
 // Before the last byte goes out: whoever has read the answer finds it counted.
 void Exchange::account() noexcept {
   if (accounted_ || phase_ == Phase::kTunnel || upstream_index_ == HashRing::kNone) return;
-  if (response_.status == 0) return;  // answered by ourselves
+  if (status_ == 0) return;
   accounted_ = true;
   UpstreamMetrics& metrics = upstream_metrics();
-  metrics.responses[response_.status / 100u - 1].add();
+  metrics.responses[status_ / 100u - 1].add();
   metrics.request_duration.observe(now_ns_ - started_ns_);
-  record_.status = response_.status;
+  record_.status = status_;
   conclude(RequestOutcome::kAnswered);
   in_flight_.release();
   retry_permit_.release();

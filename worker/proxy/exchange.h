@@ -52,6 +52,9 @@ struct Proxy {
   RequestIdSource request_ids;
   const std::unique_ptr<AccessLineWriter> access_lines;  // null: no access log
   ObjectPool<Exchange> exchanges;
+  // Of the response that is being dealt with: nobody needs more than that of it afterwards which
+  // its exchange notes.
+  ResponseHead response;
   Exchange* first_active = nullptr;  // list of those that have a backend
 };
 
@@ -257,6 +260,9 @@ class Exchange final : private UpstreamConnection::User {
   std::uint32_t retries_ = 0;
   std::uint32_t interim_responses_ = 0;
   TriedUpstreams tried_;
+  std::uint16_t status_ = 0;  // of the backend's response; 0: none, or answered by ourselves
+  BodyFraming response_framing_ = BodyFraming::kNone;  // as the backend sends it
+  bool upstream_keep_alive_ = false;                   // the backend said so
   Phase phase_ = Phase::kHead;
   bool head_began_ = false;  // some of the request was looked at
   Ending ending_ = Ending::kLinger;
@@ -279,11 +285,10 @@ class Exchange final : private UpstreamConnection::User {
   bool accounted_ = false;
   bool has_head_ = false;  // head_ is complete
   bool logged_ = false;
-  // Parsers and heads last: large, and touched at the ends only.
+  // Parsers and head last: large, and touched at the ends only.
   RequestParser parser_;
   ResponseParser response_parser_;
   RequestHead head_;
-  ResponseHead response_;
 };
 
 }  // namespace ringmaster

@@ -20,7 +20,7 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   }
   release_upstream();
   retry_permit_.release();
-  response_.status = 0;                 // whatever a backend said, it is not what the client gets
+  status_ = 0;                          // whatever a backend said, it is not what the client gets
   if (client_.stream().is_writing()) {  // behind an interim response
     if (id_.is_empty()) name_request({});
     conclude(RequestOutcome::kCut, reason);

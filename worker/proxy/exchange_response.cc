@@ -27,22 +27,24 @@ void Exchange::on_upstream_data() {
 }
 
 void Exchange::read_response_head() {
+  ResponseHead& response = proxy_.response;
   for (;;) {
     Buffer& input = *upstream_->input();
     const ParseLimits limits{input.pool->capacity() - kHeadSlack};
-    const auto status = response_parser_.parse(input.unread(), limits, head_.is_head, response_);
+    const auto status = response_parser_.parse(input.unread(), limits, head_.is_head, response);
     if (status == ParseStatus::kError) return refuse(RejectReason::kBadResponse);
     if (status == ParseStatus::kIncomplete) {
       if (!make_room_for_head()) return refuse(RejectReason::kBadResponse);
       return upstream_->stream().start_reading();
     }
-    if (response_.status == 101) {
+    status_ = response.status;
+    if (status_ == 101) {
       // The body, if there is one, belongs to the old protocol and comes first.
-      const bool wanted = head_.wants_upgrade && response_.wants_upgrade && request_done_;
-      if (wanted && accepts_offer(response_, head_)) return begin_tunnel();
+      const bool wanted = head_.wants_upgrade && response.wants_upgrade && request_done_;
+      if (wanted && accepts_offer(response, head_)) return begin_tunnel();
       return refuse(RejectReason::kBadResponse);
     }
-    if (response_.status >= 200) return begin_response();
+    if (status_ >= 200) return begin_response();
     if (!relay_interim()) return;
   }
 }
@@ -66,7 +68,7 @@ bool Exchange::relay_interim() {
     return false;
   }
   upstream_metrics().responses[0].add();
-  const std::uint32_t size = response_.size;
+  const std::uint32_t size = proxy_.response.size;
   bool flushed = true;
   if (head_.version == HttpVersion::k11) {
     BufferLease buffer = proxy_.context.buffers.lend();
@@ -75,8 +77,9 @@ bool Exchange::relay_interim() {
                                  .keep_alive = true,
                                  .keep_upgrade = false,
                                  .via_name = proxy_.context.via_name};
-    uv_buf_t piece = as_buf(
-        {buffer->data(), write_response_head(response_, how, buffer->data(), buffer->capacity)});
+    uv_buf_t piece =
+        as_buf({buffer->data(),
+                write_response_head(proxy_.response, how, buffer->data(), buffer->capacity)});
     proxy_.context.metrics.worker.client_sent_bytes.add(piece.len);
     record_.bytes_out += piece.len;
     BufferLease* holds[] = {&buffer};
@@ -87,23 +90,26 @@ bool Exchange::relay_interim() {
     }
     flushed = status == TcpStream::WriteStatus::kDone;
   }
-  continued_ |= response_.status == 100;
+  continued_ |= status_ == 100;
   upstream_->input()->consume(size);
   response_parser_.reset();
-  response_.status = 0;
+  status_ = 0;
   arm_while_awaiting();
   if (!flushed) upstream_->stream().stop_reading();
   return flushed && !upstream_->input()->is_empty();
 }
 
 void Exchange::begin_response() {
-  BodyFraming framing = response_.framing;
+  const ResponseHead& response = proxy_.response;
+  response_framing_ = response.framing;
+  upstream_keep_alive_ = response.keep_alive;
+  BodyFraming framing = response.framing;
   if (framing == BodyFraming::kChunked || framing == BodyFraming::kUntilClose) {
     framing = head_.version == HttpVersion::k11 ? BodyFraming::kChunked : BodyFraming::kUntilClose;
   }
   // 426 (Upgrade Required) is of no use without Upgrade (RFC 9110 section 15.5.22).
   const bool tells_what_to_upgrade_to =
-      response_.status == 426 && response_.wants_upgrade && head_.version == HttpVersion::k11;
+      status_ == 426 && response.wants_upgrade && head_.version == HttpVersion::k11;
   // An answer before the whole request was read ends the connection (RFC 9112 section 9.3).
   keep_alive_ = head_.keep_alive && request_done_ && !is_last_request() &&
                 framing != BodyFraming::kUntilClose && client_.lives_on(more_came());
@@ -115,10 +121,10 @@ void Exchange::begin_response() {
                                .request_id = id_.text(),
                                .date = proxy_.context.date.now()};
   BufferLease buffer = proxy_.context.buffers.lend();
-  const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
+  const std::size_t size = write_response_head(response, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);
-  response_body_.start(response_.framing, response_.content_length, framing);
-  upstream_->input()->consume(response_.size);
+  response_body_.start(response.framing, response.content_length, framing);
+  upstream_->input()->consume(response.size);
   upstream_->expect_bulk(response_body_.is_long());
   phase_ = Phase::kRelaying;
   retry_permit_.release();
@@ -154,7 +160,7 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     const bool flushed = status == TcpStream::WriteStatus::kDone;
     head_pending_to_client_ = !flushed && hold != nullptr;
     if (finished) {
-      if (surplus) response_.keep_alive = false;
+      if (surplus) upstream_keep_alive_ = false;
       return finish_response(flushed);
     }
     prefix = {};
@@ -185,11 +191,11 @@ TcpStream::WriteStatus Exchange::send_to_client(BodyRelay::Batch& batch, BufferL
 }
 
 void Exchange::finish_response(bool flushed) {
-  const bool reusable = response_.keep_alive && request_done_ && !request_broken_ &&
-                        response_.framing != BodyFraming::kUntilClose &&
+  const bool reusable = upstream_keep_alive_ && request_done_ && !request_broken_ &&
+                        response_framing_ != BodyFraming::kUntilClose &&
                         !upstream_->stream().is_writing();
   if (reusable) {
-    if (response_.framing == BodyFraming::kNone) upstream_->expect_surplus();
+    if (response_framing_ == BodyFraming::kNone) upstream_->expect_surplus();
     upstream_.give_back();
   } else {
     upstream_.discard();

@@ -82,11 +82,12 @@ void Exchange::begin_tunnel() {
                                .via_name = proxy_.context.via_name,
                                .request_id = id_.text()};
   BufferLease buffer = proxy_.context.buffers.lend();
-  const std::size_t size = write_response_head(response_, how, buffer->data(), buffer->capacity);
+  const std::size_t size =
+      write_response_head(proxy_.response, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);
   upstream_metrics().responses[0].add();
-  record_.status = response_.status;
-  upstream_->input()->consume(response_.size);
+  record_.status = status_;
+  upstream_->input()->consume(proxy_.response.size);
   enter_tunnel();
   pump_request();
   relay_response({buffer->data(), size}, &buffer);

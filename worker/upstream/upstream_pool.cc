@@ -7,6 +7,12 @@
 #include "shared/base/shortage.h"
 
 namespace ringmaster {
+namespace {
+
+// To close one takes some ten microseconds, for which all else waits.
+constexpr std::uint32_t kMostClosedInAStep = 512;
+
+}  // namespace
 
 UpstreamPool::UpstreamPool(WorkerContext& context)
     : context_(context), idle_(context.segment.upstream_count()) {}
@@ -127,7 +133,8 @@ bool UpstreamPool::close_surplus(IdleList& list, bool ends_round) noexcept {
   const std::uint32_t most = context_.config.upstream.max_idle;
   const bool is_quiet = std::exchange(list.lends, 0) <= list.least;
   if (is_quiet || ends_round) {
-    const std::uint32_t unneeded = std::exchange(list.least, list.size);
+    const std::uint32_t unneeded =
+        std::min(std::exchange(list.least, list.size), kMostClosedInAStep);
     for (std::uint32_t left = unneeded; left != 0 && list.size > most; --left) {
       discard(*list.last);
     }

@@ -1,5 +1,5 @@
 // The man pages leave nothing out: every config key stands in ringmaster.toml(5) at its default,
-// every metric in ringmaster(8). (The command line is compared in tests/e2e/cli_test.cc.)
+// every metric and every reason of a refusal in ringmaster(8). (The command line is compared in tests/e2e/cli_test.cc.)
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "master/reports/metrics_exporter.h"
+#include "shared/reject_reason.h"
 #include "tests/support/places.h"
 #include "tests/unit/reports/exposition.h"
 #include "tests/unit/reports/report_fixture.h"
@@ -67,6 +68,18 @@ TEST_F(ManualTest, ExplainsEveryMetric) {
                           page.find(".It Sy " + name + " ") != page.npos ||
                           page.find("\n.Sy " + name) != page.npos;
     EXPECT_TRUE(is_there) << name;
+  }
+}
+
+TEST(Manual, ExplainsEveryReason) {
+  const std::string page = read_packaged("man/ringmaster.8");
+  const std::size_t section = page.find(".Sh REASONS\n");
+  ASSERT_NE(section, page.npos);
+  const std::string text = page.substr(section, page.find("\n.Sh ", section) - section);
+  for (const RejectReasonInfo& info : kRejectReasons) {
+    const std::string entry = "\n.It Cm " + std::string(info.label) +
+                              (info.status == 0 ? "" : " No " + std::to_string(info.status)) + "\n";
+    EXPECT_NE(text.find(entry), text.npos) << "missing: " << entry;
   }
 }
 
