@@ -162,6 +162,8 @@ int serve(const Options& options, const Launch& launch) {
             options.demo ? "the demo's" : launch.config_file);
   raise_file_limit();
   for (const std::string& warning : warnings_of(start->config)) log::warning("{}", warning);
+  if (const auto warning = warning_of_file_limit(start->config.server))
+    log::warning("{}", *warning);
   if (options.demo) {
     if (auto started = start_demo_backends(start->config.backends); !started) {
       log::error("{}", started.error());

@@ -110,11 +110,12 @@ void Master::serve_former_admin() {
 
 // While a new config takes over, of the one that serves: our own probes are for the new one.
 bool Master::has_backend_in_use() const noexcept {
+  if (health_.up_count() != 0 || phase_ != Phase::kTakingOver) return health_.up_count() != 0;
+  // None in force: workers of another layout serve, and what was known of their backends is here.
   const std::uint32_t in_force = segment_.generations().in_force();
-  if (phase_ != Phase::kTakingOver || in_force == 0) return health_.up_count() != 0;
-  const RoutingTable& table = segment_.routing(in_force);
   for (std::uint32_t i = 0; i < segment_.upstream_count(); ++i) {
-    if (table.routes[i].weight != 0 && segment_.upstream(i).is_usable()) return true;
+    const bool serves = in_force == 0 || segment_.routing(in_force).routes[i].weight != 0;
+    if (serves && segment_.upstream(i).is_usable()) return true;
   }
   return false;
 }

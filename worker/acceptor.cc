@@ -47,10 +47,6 @@ void Acceptor::watch() {
     }
   };
   for (auto& poll : polls_) uv_poll_start(poll.get(), UV_READABLE, on_readable);
-  watch_handed();
-}
-
-void Acceptor::watch_handed() {
   uv_poll_start(hand_over_poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) noexcept {
     if (auto* self = owner_of<Acceptor>(poll)) self->receive_batch();
   });
@@ -76,16 +72,26 @@ bool Acceptor::must_look_away() {
 }
 
 void Acceptor::receive_batch() {
-  const bool is_closing = !pause_;  // then nobody else will take them
-  for (int i = 0; is_closing || i < kLargestBatch; ++i) {
-    if (!is_closing && must_look_away()) return;
-    Received received = receive_handed(hand_over_in_, handed_);
-    if (received.is_empty) break;
+  for (int i = 0; i < kLargestBatch; ++i) {
+    if (must_look_away()) return;
+    if (!receive_one()) break;
     looked_away_ = 0;
-    if (received.connection) clients_.take_over(*std::move(received.connection));
   }
   handed_.clear();
   handed_.shrink_to_fit();  // hand-overs are rare
+}
+
+// False: there is none.
+bool Acceptor::receive_one() {
+  Received received = receive_handed(hand_over_in_, handed_);
+  if (received.connection) clients_.take_over(*std::move(received.connection));
+  return !received.is_empty;
+}
+
+bool Acceptor::take_what_is_left() {
+  bool took = false;
+  while (receive_one()) took = true;
+  return took;
 }
 
 void Acceptor::on_readable(int listener) {
@@ -152,15 +158,10 @@ void Acceptor::look_away(std::uint64_t for_ms) {
   uv_timer_start(pause_.get(), look_again, for_ms, 0);
 }
 
-void Acceptor::close(bool service_stops) {
+void Acceptor::close() {
   polls_.clear();
+  hand_over_poll_.reset();
   pause_.reset();
-  if (service_stops) {
-    watch_handed();
-    receive_batch();
-  } else {
-    hand_over_poll_.reset();
-  }
   for (const UniqueFd& listener : listeners_) {
     const int flags = 1 << 16;  // as many as there are
     accept_batch(listener.get(), flags);

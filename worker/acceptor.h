@@ -25,21 +25,23 @@ class Acceptor {
            int hand_over_in);
 
   void start();
-  // Takes what already waits in the queues, then closes the listeners. `service_stops`: also what
-  // others gave away and nobody has taken, now and as long as we live.
-  void close(bool service_stops);
+  // Takes what already waits in the queues, then closes the listeners.
+  void close();
+  // Of what others gave away, all that nobody has taken: when the service stops, and nobody else
+  // will. True if there was something.
+  bool take_what_is_left();
 
  private:
   void on_readable(int listener);
   // How many it took before there were no more, or may not be.
   int accept_batch(int listener, int most);
   void receive_batch();
+  bool receive_one();
   bool must_look_away();
   bool has_more_than_its_share() const noexcept;
   bool is_full() const noexcept;
   void look_away(std::uint64_t for_ms);
   void watch();
-  void watch_handed();
 
   // Borrowed: the worker's.
   WorkerContext& context_;

@@ -39,7 +39,7 @@ class Worker {
     while (!leaving_) {
       uv_run(context_.loop, UV_RUN_ONCE);
       housekeeping_.notice();
-      if (context_.draining && clients_.size() == 0) leaving_ = true;
+      if (context_.draining && clients_.size() == 0 && !takes_what_is_left()) leaving_ = true;
     }
     if (context_.access_log) context_.access_log->finish();
     return context_.slot.cut_requests() == 0 ? kWorkerDone : kWorkerCut;
@@ -133,8 +133,9 @@ class Worker {
       return;
     }
     context_.hands_over = hands_over;
-    const bool service_stops = is_orphan_ || context_.slot.order() >= WorkerOrder::kDrain;
-    if (is_first) acceptor_.close(service_stops && !hands_over);
+    clients_.heed_newcomers();
+    if (is_first) acceptor_.close();
+    takes_what_is_left();
     context_.slot.announce(WorkerState::kDraining);
     if (hands_over) {
       clients_.hand_over_all();
@@ -143,6 +144,15 @@ class Worker {
     }
     proxy_.upstreams.close_idle(/*only_unusable=*/false);
     context_.ring_master();
+  }
+
+  // Where nobody takes over, what others have given away would end with us. Orphans leave it to the
+  // workers of the next master.
+  bool takes_what_is_left() {
+    if (context_.hands_over || is_orphan_ || context_.slot.order() < WorkerOrder::kDrain) {
+      return false;
+    }
+    return acceptor_.take_what_is_left();
   }
 
   void cut() {

@@ -17,18 +17,6 @@ namespace {
 // What a worker has open besides its connections.
 constexpr rlim_t kOtherFiles = 64;
 
-void look_at_file_limit(const ServerConfig& server, std::vector<std::string>& warnings) {
-  rlimit files;
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  // One for the client, one for a backend.
-  const rlim_t needed = 2 * rlim_t{server.max_connections} + kOtherFiles;
-  if (needed <= files.rlim_cur) return;
-  warnings.push_back(fmt::format(
-      "server.max_connections = {} may need {} open files a worker, and the limit is {}: raise it "
-      "(LimitNOFILE, ulimit -n), or lower max_connections",
-      server.max_connections, needed, files.rlim_cur));
-}
-
 // One spelling for each place: IPv6 in its short form, names in lower case.
 std::string comparable_address(const BackendConfig& backend) {
   const auto ip = IpAddress::parse(backend.host);
@@ -89,11 +77,22 @@ void look_at_addresses(const std::vector<BackendConfig>& backends,
 
 std::vector<std::string> warnings_of(const Config& config) {
   std::vector<std::string> warnings;
-  look_at_file_limit(config.server, warnings);
   look_at_addresses(config.backends, warnings);
   look_at_listeners(config, warnings);
   look_at_access_log(config.log, warnings);
   return warnings;
+}
+
+std::optional<std::string> warning_of_file_limit(const ServerConfig& server) {
+  rlimit files;
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return std::nullopt;
+  // One for the client, one for a backend.
+  const rlim_t needed = 2 * rlim_t{server.max_connections} + kOtherFiles;
+  if (needed <= files.rlim_cur) return std::nullopt;
+  return fmt::format(
+      "server.max_connections = {} may need {} open files a worker, and the limit is {}: raise it "
+      "(LimitNOFILE, ulimit -n), or lower max_connections",
+      server.max_connections, needed, files.rlim_cur);
 }
 
 }  // namespace ringmaster

@@ -2,6 +2,7 @@
 // refused for it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,11 @@
 
 namespace ringmaster {
 
-// A line each. Looks at this process' limit on open files, which the workers inherit.
+// A line each.
 std::vector<std::string> warnings_of(const Config& config);
+
+// Whether this process' limit on open files, which its workers inherit, is too low for
+// max_connections: what --check cannot know, of a service with limits of its own.
+std::optional<std::string> warning_of_file_limit(const ServerConfig& server);
 
 }  // namespace ringmaster

@@ -25,6 +25,10 @@ std::string shortened(std::string text, std::size_t most, bool is_complete = tru
   return text + "...";
 }
 
+std::string milliseconds(const Json& value) {
+  return value.is_null() ? "-" : fmt::format("{:.3f}", value.get<double>());
+}
+
 std::string outcome_of(const Json& request) {
   if (request.at("died").get<bool>()) return "died with its worker";
   const Json& reason = request.at("reason");
@@ -186,7 +190,7 @@ std::string render_recorder_table(const std::string& json) {
            shortened(text_of(request.at("target")), kTargetColumn,
                      request.at("target_complete").get<bool>()),
            text_of(request.at("status")), text_of(request.at("backend")),
-           fmt::format("{:.3f}", request.at("total_ms").get<double>()), outcome_of(request),
+           milliseconds(request.at("total_ms")), outcome_of(request),
            shortened(text_of(request.at("id")), kIdColumn, request.at("id_complete").get<bool>())});
     }
     return rows.size() == 1 ? "no request is recorded\n" : align_table(rows, {"MS"});

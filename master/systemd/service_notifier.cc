@@ -66,10 +66,15 @@ bool ServiceNotifier::send_waiting() {
 // False: there is no room yet. What fails for another reason is given up.
 bool ServiceNotifier::try_to_send(const std::string& assignment) {
   const int result = tell_systemd(assignment);
+  if (result == -EAGAIN) {
+    if (!std::exchange(waited_, true))
+      log::warning("systemd does not listen: what it is told waits");
+    return false;
+  }
   if (result < 0 && !std::exchange(failed_, true)) {
     log::warning("cannot notify systemd: {}", std::strerror(-result));
   }
-  return result != -EAGAIN;
+  return true;
 }
 
 }  // namespace ringmaster

@@ -34,7 +34,7 @@ class ServiceNotifier {
   void watchdog();
 
  private:
-  // What must not be lost waits for room, in order, and what comes after it too.
+  // What must not be lost waits for room, in order, and what comes after it too; until an exec.
   void send(std::string assignment);
   bool send_waiting();
   void send_watchdog();
@@ -47,6 +47,7 @@ class ServiceNotifier {
   std::string last_status_;
   std::deque<std::string> waiting_;
   bool failed_ = false;  // and so logged
+  bool waited_ = false;  // likewise
 };
 
 }  // namespace ringmaster

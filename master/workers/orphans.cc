@@ -51,7 +51,8 @@ void Orphans::look_after(std::uint64_t patience_ms) {
     if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
     if (orphan.pid != 0 && !orphan.pidfd.is_open()) orphan.pidfd = open_worker(orphan.pid);
     if (!is_gone(orphan)) {
-      if (monotonic_ms() - orphan.found_ms < patience_ms) return false;
+      const bool may_stay = monotonic_ms() - orphan.found_ms < patience_ms;
+      if (may_stay || !orphan.pidfd.is_open()) return false;
       if (!std::exchange(orphan.is_told_of, true)) {
         log::warning("worker {} of an earlier master (pid {}) does not end: killing it",
                      orphan.slot, orphan.pid);

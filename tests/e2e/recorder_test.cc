@@ -204,6 +204,9 @@ TEST(Recorder, ShowsWhatAWorkerWasAtWhenItDied) {
   EXPECT_EQ(last_one->at("target"), "/hangs");
   EXPECT_EQ(last_one->at("backend"), "s1");
   EXPECT_EQ(last_one->at("died"), true);
+  const Finished table = ringmaster.ctl({"recorder", "--dead"});
+  EXPECT_TRUE(table.output.starts_with("TIME")) << table.output;
+  EXPECT_NE(table.output.find("died with its worker"), std::string::npos) << table.output;
   const Finished story = ringmaster.ctl({"why", "the-last-one"});
   EXPECT_NE(story.output.find("died with it"), std::string::npos) << story.output;
 

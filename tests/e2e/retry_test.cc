@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
@@ -136,9 +139,20 @@ TEST(Retry, AWorkerShortOfDescriptorsClosesAnIdleConnection) {
     return std::filesystem::is_symlink("/proc/" + std::to_string(worker) + "/fd/" +
                                        std::to_string(fd));
   };
-  rlim_t lowest = 0;
-  while (is_in_use(lowest)) ++lowest;
-  const rlimit no_more{lowest, lowest};
+  // Clients take the numbers that are free below the highest one in use.
+  std::vector<Client> fillers;
+  rlim_t free = 0;
+  for (const std::string fds = "/proc/" + std::to_string(worker) + "/fd";;) {
+    rlim_t highest = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(fds)) {
+      highest = std::max<rlim_t>(highest, std::stoul(entry.path().filename().string()));
+    }
+    for (free = 0; is_in_use(free);) ++free;
+    if (free > highest) break;
+    fillers.emplace_back(ringmaster.endpoint());
+    ASSERT_TRUE(wait_until([&] { return is_in_use(free); }));
+  }
+  const rlimit no_more{free, free};
   ASSERT_EQ(::prlimit(worker, RLIMIT_NOFILE, &no_more, nullptr), 0);
 
   int i = 1;

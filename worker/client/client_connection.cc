@@ -34,10 +34,9 @@ bool ClientConnection::start(int fd, bool look) {
   stream_.adopt(all_.context().loop, fd);
   // A connection that sends nothing is no better than one that sends its head too slowly.
   timer_.arm(all_.context().config.server.header_timeout);
-  if (look) stream_.read_what_came();
-  if (state_ != State::kIdle) return true;
-  const bool came = input_ && !input_->is_empty();
-  if (!came) input_.reset();
+  const bool came = look && stream_.read_what_came();
+  if (state_ != State::kIdle) return came;
+  if (input_ && input_->is_empty()) input_.reset();
   stream_.start_reading();
   return came;
 }
@@ -151,7 +150,10 @@ void ClientConnection::serve(bool pipelined) {
       become(State::kBusy);
       exchange_ = all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this),
                                                 peer_, pipelined);
-      timer_.arm(all_.context().config.server.header_timeout);
+      // At a stop, what may be no more than a stray line end is not waited for as long.
+      timer_.arm(pipelined && all_.context().ends_connections()
+                     ? kDrainGrace
+                     : all_.context().config.server.header_timeout);
     }
     exchange_->on_client_data();
     if (exchange_ != nullptr && is_new && peer_ended_) exchange_->on_client_end();

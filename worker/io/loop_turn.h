@@ -10,9 +10,9 @@ class LoopTurn {
  public:
   void begin() noexcept {
     ++number_;
-    events_ = 0;
+    events_ = next_sign_ = 0;
   }
-  // Something happened to a connection: asked for by every stream.
+  // Something happened to a connection, or was looked for there.
   void note_event() noexcept { ++events_; }
 
   std::uint64_t number() const noexcept { return number_; }
@@ -21,8 +21,12 @@ class LoopTurn {
   bool was_named_before(std::uint64_t turn) const noexcept {
     return turn == number_ && events_ < kFewEvents;
   }
-  // True now and then: a turn that is long because thousands ask at once is no hang.
-  bool is_time_for_a_sign() const noexcept { return events_ % kEventsASign == 0; }
+  // True once in some events: a turn that is long because thousands ask at once is no hang.
+  bool is_time_for_a_sign() noexcept {
+    if (events_ < next_sign_) return false;
+    next_sign_ = events_ + kEventsASign;
+    return true;
+  }
 
  private:
   // Half of what libuv takes from the kernel at once: listeners and the like are not noted.
@@ -31,6 +35,7 @@ class LoopTurn {
 
   std::uint64_t number_ = 1;
   std::uint32_t events_ = 0;
+  std::uint32_t next_sign_ = 0;
 };
 
 }  // namespace ringmaster

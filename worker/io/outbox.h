@@ -32,8 +32,8 @@ class Outbox {
   // Sends what is held back. Calls the streams' owners (on_written), so it must be called by none
   // of them.
   void send_held();
-  // A turn may be long: what is held back should not wait for all of it. Asked before each read,
-  // and told after it what came.
+  // A turn may be long: what is held back should not wait for all of it. Asked before each read
+  // that the loop has told of, and told after any what came.
   bool is_due() const noexcept { return passed_ >= kDue && count_ != 0; }
   void note_read(std::ptrdiff_t bytes) noexcept {
     turn_.note_event();

@@ -92,17 +92,25 @@ void TcpStream::read() {
   receive();
 }
 
-void TcpStream::receive() {
+// False: nothing came, or the end.
+bool TcpStream::receive() {
   const std::span<char> room = owner_.read_room();
-  if (room.empty()) return stop_reading();
+  if (room.empty()) {
+    stop_reading();
+    return false;
+  }
   const ssize_t n = receive_now(fd_, room);
   outbox_.note_read(n);
-  if (n > 0) return owner_.on_read(static_cast<std::size_t>(n));
+  if (n > 0) {
+    owner_.on_read(static_cast<std::size_t>(n));
+    return true;
+  }
   const int end = n == 0 ? UV_EOF : uv_translate_sys_error(errno);
-  if (end == UV_EAGAIN) return;
+  if (end == UV_EAGAIN) return false;
   stop_reading();
   ended_ = true;
   owner_.on_read_end(end);
+  return false;
 }
 
 void TcpStream::stop_reading() noexcept {

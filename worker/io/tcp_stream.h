@@ -57,8 +57,9 @@ class TcpStream {
   // loop costs no system call.
   void start_reading() noexcept;
   void stop_reading() noexcept;
-  // Reads what has come already, as if the loop had told us of it. Precondition: not reading.
-  void read_what_came() { receive(); }
+  // Reads what has come already, if anything has (true), as if the loop had told us of it.
+  // Precondition: not reading.
+  bool read_what_came() { return receive(); }
 
   enum class WriteStatus : std::uint8_t { kDone, kPending, kFailed };
   // Writes all of `pieces`, at once or later. What is pending keeps the leases in `holds` (taken
@@ -96,7 +97,7 @@ class TcpStream {
   friend class Outbox;
   bool join_loop() noexcept;
   void read();
-  void receive();
+  bool receive();
   void send_held(uv_buf_t bytes, BufferLease hold);
   void forget_held() noexcept;
   std::size_t untaken_bytes() const noexcept;

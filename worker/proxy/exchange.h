@@ -77,8 +77,8 @@ class Exchange final : private UpstreamConnection::User {
     virtual void use_bulk_input() = 0;  // a long body: swap the (used up) input for a bigger one
     virtual void resume_reading() = 0;  // there is room in input() again
     // Whether the connection is to live on after an answer, as far as this worker goes, which may
-    // be about to end. `more_came`: of what the client sent, more than this request. Asked once an
-    // answer.
+    // be about to end. `more_came`: of what the client sent, more than this request. Asked before
+    // an answer.
     virtual bool lives_on(bool more_came) = 0;
     virtual void on_tunnel() = 0;  // a tunnel from now on, or one whose pending bytes are out
     virtual void on_exchange_done(Ending ending) = 0;  // last call
