@@ -65,7 +65,7 @@ std::unique_ptr<AdminServer> start_server(uv_loop_t* loop, UniqueFd listener, Ad
 AdminRoutes Master::reports() {
   AdminRoutes routes;
   routes["/metrics"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(report()), {}};
+    return {200, kMetricsContentType, render_metrics(report()), {}};
   };
   routes["/"] = [this](const AdminRequest& request) {
     return answer_with_page(request, [this] { return overview(); });

@@ -129,7 +129,7 @@ int Acceptor::accept_batch(int listener, int most) {
   return most;
 }
 
-// More than the mean of the serving workers of this generation by an eighth and a couple.
+// More than the mean of all serving workers by an eighth and a couple.
 bool Acceptor::has_more_than_its_share() const noexcept {
   std::uint64_t total = 0;
   std::uint64_t workers = 0;
@@ -163,8 +163,8 @@ void Acceptor::close() {
   hand_over_poll_.reset();
   pause_.reset();
   for (const UniqueFd& listener : listeners_) {
-    const int flags = 1 << 16;  // as many as there are
-    accept_batch(listener.get(), flags);
+    constexpr int kAll = 1 << 16;
+    accept_batch(listener.get(), kAll);
   }
   listeners_.clear();
 }

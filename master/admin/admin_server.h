@@ -1,7 +1,7 @@
 // The admin endpoint: a small HTTP/1.1 server on the master's own loop, for /metrics, /status and
-// the like. GET and HEAD only. It trusts no client: heads, connections and the time for each step
-// are bounded, a response waits in memory for a slow reader, never the loop. Owner: the Master. May
-// be destroyed at any time, except inside a handler.
+// the like, and for the control socket: GET and HEAD, there POST too. It trusts no client: heads,
+// connections and the time for each step are bounded, a response waits in memory for a slow reader,
+// never the loop. Owner: the Master. May be destroyed at any time, except inside a handler.
 #pragma once
 
 #include <uv.h>

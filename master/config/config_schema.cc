@@ -162,7 +162,7 @@ void read_health(TableReader table, HealthConfig& health) {
   table.read_number("panic_threshold", {0.0, 1.0}, health.panic_threshold);
   table.read_duration("slow_start", kDelay, health.slow_start);
 
-  if (!times_ok) return;  // a default in the place of what is wrong would be blamed
+  if (!times_ok) return;  // it would be held against a default in the place of what is wrong
   keep_within_interval(table, "timeout", health.timeout, health.interval);
   keep_within_interval(table, "fast_interval", health.fast_interval, health.interval);
 }

@@ -218,7 +218,6 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != 4;
   const std::uint64_t held = requests_held_by(index);
   if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
-  segment_.master().cut_requests.add(held);
   segment_.metrics(index).release_gauges(segment_.upstream_count());
   slot.release();
   if (asked_to_leave && orderly) {

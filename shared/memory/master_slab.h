@@ -22,7 +22,6 @@ struct MasterUpstreamMetrics {
 
 struct alignas(kCacheLine) MasterSlab {
   std::array<Counter, kRestartCauseLabels.size()> worker_restarts;
-  Counter cut_requests;  // cut when a worker was killed at the drain timeout
   // Milliseconds since 1970.
   Gauge service_started_ms;  // reloads do not count as a start
   Gauge config_loaded_ms;    // when the config in force came into force

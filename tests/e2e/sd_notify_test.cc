@@ -21,10 +21,9 @@ namespace {
 class NotifySocket {
  public:
   NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
-    if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    address_.sun_family = AF_UNIX;
+    std::strncpy(address_.sun_path, path().c_str(), sizeof address_.sun_path - 1);
+    if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address_), sizeof address_) != 0) {
       throw std::runtime_error("cannot bind " + path());
     }
   }
@@ -39,11 +38,8 @@ class NotifySocket {
   // For as long as nobody listens there is no room for another word.
   void fill() {
     const UniqueFd talker(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path().c_str(), sizeof address.sun_path - 1);
-    while (::sendto(talker.get(), "X", 1, 0, reinterpret_cast<sockaddr*>(&address),
-                    sizeof address) == 1) {
+    const auto* there = reinterpret_cast<const sockaddr*>(&address_);
+    while (::sendto(talker.get(), "X", 1, 0, there, sizeof address_) == 1) {
     }
   }
 
@@ -79,6 +75,7 @@ class NotifySocket {
 
   TempDir dir_;
   UniqueFd fd_;
+  sockaddr_un address_{};
   std::thread listener_;
   std::mutex mutex_;
   std::string said_;

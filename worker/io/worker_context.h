@@ -100,7 +100,7 @@ struct WorkerContext {
     if (outbox.turn().is_time_for_a_sign()) slot.beat();
   }
 
-  // Every response says that the connection ends with it.
+  // Nobody takes over: a connection ends with the answer to the last request that had come on it.
   bool ends_connections() const noexcept { return draining && !hands_over; }
 
  private:

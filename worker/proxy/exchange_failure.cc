@@ -1,7 +1,5 @@
 // What an exchange does when something goes wrong: asked again elsewhere, timed out, cut off, left
 // by its client.
-#include <utility>
-
 #include "worker/proxy/exchange.h"
 
 namespace ringmaster {
