@@ -51,10 +51,10 @@ class ClientConnections {
   Proxy& proxy_;
   // Owned.
   ObjectPool<ClientConnection> memory_;
-  OwnedHandle<uv_timer_t> again_;  // until the hand-over channel takes more
+  OwnedHandle<uv_timer_t> again_;      // until the hand-over channel takes more
   ClientConnection* first_ = nullptr;  // the newest
   std::uint32_t came_silent_ = 0;      // newcomers in a row with whom no request came
-  std::uint32_t size_ = 0;  // open, those about to close not counted
+  std::uint32_t size_ = 0;             // open, those about to close not counted
 };
 
 }  // namespace ringmaster

@@ -1,5 +1,6 @@
 // The man pages leave nothing out: every config key stands in ringmaster.toml(5) at its default,
-// every metric and every reason of a refusal in ringmaster(8). (The command line is compared in tests/e2e/cli_test.cc.)
+// every metric and every reason of a refusal in ringmaster(8). (The command line is compared in
+// tests/e2e/cli_test.cc.)
 #include <gtest/gtest.h>
 
 #include <fstream>
