@@ -140,10 +140,13 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     }
   }
   if (!inherited.is_takeover) announce_addresses();
-  // Else nothing of what was stored before is in the way, and it stays there all the while.
+  // Else nothing of what was stored before is in the way, and it stays there all the while. Half a
+  // hand-over channel, which a start that was cut off may have left, is in the way of a whole one.
+  const bool is_new_channel = !inherited.is_takeover && !calls_orphans_;
   const bool stores_in_place =
-      is_new_memory || !std::all_of(inherited.listeners.begin(), inherited.listeners.end(),
-                                    [](const Listener& unwanted) { return unwanted.is_systemds; });
+      is_new_memory || is_new_channel ||
+      !std::all_of(inherited.listeners.begin(), inherited.listeners.end(),
+                   [](const Listener& unwanted) { return unwanted.is_systemds; });
   unclaimed_ = std::move(inherited.listeners);
   former_admin_ = std::move(inherited.admin);
   renews_ = goes_back_ && inherited.renews;
