@@ -13,8 +13,9 @@ namespace ringmaster {
 namespace {
 
 constexpr Duration kMinGap{10};  // between two probes of one backend, whatever the config says
-constexpr Duration kVerificationGap{
-    20};  // between two that verify reports: a storm of reports costs no more
+// Between two that verify reports: a storm of reports costs no more.
+constexpr Duration kVerificationGap{20};
+constexpr Duration kLongestTick{16};  // within which routine probes are brought together
 
 // How often the share of a backend that starts slowly grows, at most.
 constexpr Duration kLeastRampStep{100};
@@ -228,7 +229,15 @@ void BackendWatch::schedule_next(bool had_verdict) {
   if (machine_.is_in_doubt()) return probe_after(std::max(config.fast_interval, kMinGap));
   const Duration interval = had_verdict ? random_between(0.9, 1.1, config.interval, random_)
                                         : random_between(0.1, 1.0, config.interval, random_);
-  probe_after(std::max(interval - since(probe_began_ns_), kMinGap));
+  probe_after(on_common_tick(std::max(interval - since(probe_began_ns_), kMinGap)));
+}
+
+// Routine probes begin together with others that are due within a tick: where backends are many, to
+// wake up costs more than to probe. Earlier rather than later, as the interval is a promise.
+Duration BackendWatch::on_common_tick(Duration delay) const noexcept {
+  const Duration tick = std::clamp(subject_.config.interval / 64, Duration{1}, kLongestTick);
+  const Duration due = Duration{static_cast<std::int64_t>(uv_now(loop_))} + delay;
+  return std::max(delay - due % tick, kMinGap);
 }
 
 void BackendWatch::publish(bool changed, const std::string& what) {

@@ -93,6 +93,7 @@ class BackendWatch final : private HealthProbe::Owner {
   void retry_for_want(const ProbeResult& result);
   bool is_tried_elsewhere(const ProbeResult& result);
   void schedule_next(bool had_verdict);
+  Duration on_common_tick(Duration delay) const noexcept;
   void publish(bool changed, const std::string& what);
   void show() noexcept;  // the health word, as things stand
   void publish_address() noexcept;

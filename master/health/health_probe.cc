@@ -41,10 +41,11 @@ const llhttp_settings_t& parser_settings() {
 }
 
 // A connection from an ephemeral port to that very port meets itself when no one listens there.
-bool is_connected_to_itself(const uv_tcp_t* tcp) noexcept {
+bool is_connected_to_itself(const uv_tcp_t* tcp, std::uint16_t port) noexcept {
   sockaddr_storage here{}, there{};
   int here_size = sizeof here, there_size = sizeof there;
   if (uv_tcp_getsockname(tcp, reinterpret_cast<sockaddr*>(&here), &here_size) != 0 ||
+      SocketAddress::from(reinterpret_cast<sockaddr*>(&here)).port() != port ||
       uv_tcp_getpeername(tcp, reinterpret_cast<sockaddr*>(&there), &there_size) != 0) {
     return false;
   }
@@ -67,7 +68,8 @@ HealthProbe::HealthProbe(uv_loop_t* loop, const HealthConfig& config, const Sock
     : config_(config),
       owner_(owner),
       deadline_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
-      connection_(open_handle<Connection>(this, uv_tcp_init, loop)) {
+      connection_(open_handle<Connection>(this, uv_tcp_init, loop)),
+      port_(address.port()) {
   llhttp_init(&parser_, HTTP_RESPONSE, &parser_settings());
   parser_.data = &status_;
   connection_->request = request;
@@ -80,6 +82,8 @@ void HealthProbe::connect(const SocketAddress& address) {
                                   auto* self = owner_of<HealthProbe>(request->handle);
                                   if (self != nullptr) self->on_connected(status);
                                 });
+  // Before it is connected, or libuv would register the descriptor twice.
+  if (early_error_ == 0 && !connection_->request.empty()) read();
   const auto expire = [](uv_timer_t* timer) noexcept {
     if (auto* self = owner_of<HealthProbe>(timer)) self->on_deadline();
   };
@@ -89,23 +93,29 @@ void HealthProbe::connect(const SocketAddress& address) {
   uv_timer_start(deadline_.get(), expire, early_error_ == 0 ? timeout_ms : 0, 0);
 }
 
+void HealthProbe::read() {
+  const auto on_bytes = [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) noexcept {
+    if (auto* self = owner_of<HealthProbe>(stream)) self->on_read(size, buffer->base);
+  };
+  uv_read_start(as_stream(connection_), lend_buffer, on_bytes);
+}
+
 void HealthProbe::on_connected(int status) {
   if (status != 0) return conclude_error(status);
-  if (is_connected_to_itself(connection_.get())) return conclude_error(UV_ECONNREFUSED);
+  if (is_connected_to_itself(connection_.get(), port_)) return conclude_error(UV_ECONNREFUSED);
   if (connection_->request.empty()) return conclude(HealthCause::kNone, "connected");
   send_request();
 }
 
 void HealthProbe::send_request() {
-  uv_tcp_nodelay(connection_.get(), 1);
   const uv_buf_t bytes =
       uv_buf_init(connection_->request.data(), static_cast<unsigned>(connection_->request.size()));
-  // What a failed write means is for the read to say: an answer may have come before.
-  uv_write(&connection_->write, as_stream(connection_), &bytes, 1, nullptr);
-  const auto read = [](uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) noexcept {
-    if (auto* self = owner_of<HealthProbe>(stream)) self->on_read(size, buffer->base);
-  };
-  uv_read_start(as_stream(connection_), lend_buffer, read);
+  // At once, as a rule: a uv_write() would cost the loop a turn for its callback. What a failed
+  // write means is for the read to say: an answer may have come before.
+  const int sent = uv_try_write(as_stream(connection_), &bytes, 1);
+  if (sent < 0 || static_cast<unsigned>(sent) == bytes.len) return;
+  const uv_buf_t rest = uv_buf_init(bytes.base + sent, static_cast<unsigned>(bytes.len) - sent);
+  uv_write(&connection_->write, as_stream(connection_), &rest, 1, nullptr);
 }
 
 void HealthProbe::on_read(ssize_t size, const char* bytes) {

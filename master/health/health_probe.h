@@ -56,6 +56,7 @@ class HealthProbe {
   };
 
   void connect(const SocketAddress& address);
+  void read();
   void on_connected(int status);
   void send_request();
   void on_read(ssize_t size, const char* bytes);
@@ -73,6 +74,7 @@ class HealthProbe {
   OwnedHandle<uv_timer_t> deadline_;
   OwnedHandle<Connection> connection_;
   llhttp_t parser_;
+  const std::uint16_t port_;  // of the backend
   std::uint64_t due_ms_ = 0;  // when the deadline is, on the loop's clock
   std::size_t received_bytes_ = 0;
   int early_error_ = 0;    // of a connect that failed at once: reported from the timer

@@ -226,6 +226,26 @@ class Bench:
             self.compare(f"{connections:,} requests in flight", ["CPU µs/request", "requests/s"], figures,
                          rounds=3)
 
+    def many_backends(self, few=3, many=1000):
+        """The same work over as many backends: names of their own, the addresses of the few."""
+        ports = self.origins.ports
+        table = Table(f"Small answers over {many:,} backends, checks included where a balancer makes them",
+                      [f"of {few}: CPU µs/request", f"of {many:,}: CPU µs/request", "ratio"])
+        for name in self.names:
+            if name in ("relay", "h2o"):
+                continue  # these know no names
+            balancers = [Balancer(name, [ports[i % len(ports)] for i in range(count)]) for count in (few, many)]
+            for i in range(self.rounds):
+                cpu = {}
+                for balancer in balancers[::-1] if i % 2 else balancers:
+                    r = measure(balancer, "closed", 64, 100, self.seconds)
+                    cpu[balancer] = r["cpu"] * 1e6 / r["requests"]
+                of_few, of_many = (cpu[balancer] for balancer in balancers)
+                table.add(name, (of_few, of_many, of_many / of_few))
+            for balancer in balancers:
+                balancer.stop()
+        table.show()
+
     def syscalls(self):
         print("\n## System calls a small keep-alive request, by name (strace -c)\n")
         with self.running() as balancers:
@@ -271,8 +291,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the main comparisons only, in 90 seconds")
     parser.add_argument("--only", action="append", metavar="NAME", help="these comparisons: %(choices)s",
-                        choices=["small", "two", "paced", "connect", "16k", "1m", "idle", "burst", "scale", "syscalls",
-                                 "instructions"])
+                        choices=["small", "two", "paced", "connect", "16k", "1m", "idle", "burst", "scale",
+                                 "backends", "syscalls", "instructions"])
     parser.add_argument("--balancers", help="comma-separated; default: " + ",".join(BALANCERS))
     parser.add_argument("--against", metavar="BINARY", action="append", default=[],
                         help="another build of Ringmaster")
@@ -289,7 +309,8 @@ def main():
     steps = {
         "small": bench.small, "two": bench.two_workers, "paced": bench.paced, "connect": bench.connections,
         "16k": lambda: bench.bodies(16 << 10, "16 KiB"), "1m": lambda: bench.bodies(1 << 20, "1 MiB"),
-        "idle": bench.idle_memory, "burst": bench.burst_memory, "scale": bench.scale, "syscalls": bench.syscalls, "instructions": bench.instructions,
+        "idle": bench.idle_memory, "burst": bench.burst_memory, "scale": bench.scale,
+        "backends": bench.many_backends, "syscalls": bench.syscalls, "instructions": bench.instructions,
     }
     quick = ["small", "paced", "connect", "16k"]
     try:
