@@ -140,18 +140,14 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     }
   }
   if (!inherited.is_takeover) announce_addresses();
-  // Else nothing of what was stored before is in the way, and it stays there all the while. Half a
+  // Else what was stored before is what is stored now, and stays there all the while. Half a
   // hand-over channel, which a start that was cut off may have left, is in the way of a whole one.
   const bool is_new_channel = !inherited.is_takeover && !calls_orphans_;
-  const bool stores_in_place =
-      is_new_memory || is_new_channel ||
-      !std::all_of(inherited.listeners.begin(), inherited.listeners.end(),
-                   [](const Listener& unwanted) { return unwanted.is_systemds; });
   unclaimed_ = std::move(inherited.listeners);
   former_admin_ = std::move(inherited.admin);
   renews_ = goes_back_ && inherited.renews;
   inherited = {};  // what else nobody took is closed
-  store_with_systemd(segment_.fd(), handover_, listeners_, stores_in_place);
+  store_with_systemd(segment_.fd(), handover_, listeners_, is_new_memory || is_new_channel);
   lead_to_control_socket(control_.path);
   watch_signals();
   start_timers();
@@ -225,7 +221,7 @@ Master::Outcome Master::run() {
       continue;
     }
     stop_step();
-    if (phase_ >= Phase::kDraining && supervisor_.alive() == 0) return {exit_code(), {}};
+    if (phase_ >= Phase::kDraining && supervisor_.all_have_ended()) return {exit_code(), {}};
   }
 }
 
@@ -241,8 +237,10 @@ void Master::act_on_notes() {
   if (std::exchange(reported_, false)) {
     eventfd_t rings;
     ::eventfd_read(report_fd_.get(), &rings);
-    health_.on_reports();
   }
+  // Also without a ring: the reporter may have died before it, or rung a master that is no more,
+  // and while its bit stands nobody rings again.
+  health_.on_reports();
   if (std::exchange(health_changed_, false)) supervisor_.ring_all();
   if (now - last_look_ms_ >= WorkerProcess::kLookEveryMs) {
     last_look_ms_ = now;

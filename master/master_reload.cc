@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "master/master.h"
+#include "master/systemd/service_store.h"
 #include "master/takeover/handoff.h"
 #include "master/wording.h"
 #include "shared/base/clock.h"
@@ -79,7 +80,9 @@ void Master::put_in_force() {
   segment_.generations().put_in_force(generation_);
   retire_backends();
   reprice_buckets();
-  std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
+  const auto closed =
+      std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
+  if (closed != 0) store_listeners_anew(listeners_);
   former_admin_servers_.clear();
   former_admin_.clear();
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,13 @@ bool forget(std::string_view name) {
 bool store(std::string_view name, int fd) {
   const std::string message = fmt::format("FDSTORE=1\nFDNAME={}", name);
   return tell_systemd(message, kPatienceMs, fd) >= 0;
+}
+
+// systemd's own it has anyway.
+bool store_all(const std::vector<Listener>& listeners) {
+  return std::all_of(listeners.begin(), listeners.end(), [](const Listener& listener) {
+    return listener.is_systemds || store(kListenerName, listener.socket.get());
+  });
 }
 
 // One that does not read is not waited for again and again.
@@ -84,10 +92,11 @@ void store_with_systemd(int memory, const HandoverChannel& handover,
     if (!store(name, fd)) return log_failure();
   }
   if (in_place && !forget(kListenerName)) return log_failure();
-  for (const Listener& listener : listeners) {
-    if (listener.is_systemds) continue;
-    if (!store(kListenerName, listener.socket.get())) return log_failure();
-  }
+  if (!store_all(listeners)) log_failure();
+}
+
+void store_listeners_anew(const std::vector<Listener>& listeners) {
+  if (!forget(kListenerName) || !store_all(listeners)) log_failure();
 }
 
 void forget_stored_listeners() {

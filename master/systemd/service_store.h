@@ -25,6 +25,8 @@ StoredDescriptors take_from_systemd();
 // what was there; else beside it, where what is there already stays as it is.
 void store_with_systemd(int memory, const HandoverChannel& handover,
                         const std::vector<Listener>& listeners, bool in_place);
+// Of our own listeners these are left, and no others: some were closed.
+void store_listeners_anew(const std::vector<Listener>& listeners);
 // On an orderly stop: ports are closed when they are closed.
 void forget_stored_listeners();
 

@@ -175,6 +175,9 @@ TEST(SdNotify, WhatIsStoredIsNotForgottenByAReloadThatKeepsIt) {
   EXPECT_NE(systemd.said().find("FDSTOREREMOVE=1\nFDNAME=ringmaster-listener\n", before),
             std::string::npos)
       << "one less";
+  EXPECT_EQ(systemd.said().find("FDSTOREREMOVE=1\nFDNAME=ringmaster-memory\n", before),
+            std::string::npos)
+      << "which is not there for a moment then";
 }
 
 // Who waits at a socket of systemd's has it started again at once, and again.
