@@ -81,8 +81,8 @@ class Worker {
     if (context_.access_log) context_.access_log->on_beat();
   }
 
-  // SIGTERM to a single worker: it drains, and the master starts another one. SIGUSR1: it hands
-  // over what it can besides.
+  // SIGTERM to a single worker: it drains, and the master starts another one; to an orphan: the
+  // master after ours gave it an order. SIGUSR1: it hands over what it can besides.
   static UniqueFd watch_signals() {
     sigset_t mask;
     sigemptyset(&mask);
@@ -97,6 +97,7 @@ class Worker {
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       drain(/*hands_over=*/info.ssi_signo == SIGUSR1);
     }
+    if (context_.slot.order() == WorkerOrder::kCut) cut();
   }
 
   void on_ring() {

@@ -46,7 +46,8 @@ bool Orphans::is_gone(const Orphan& orphan) const noexcept {
   return ::poll(&look, 1, 0) > 0;
 }
 
-void Orphans::look_after(std::uint64_t patience_ms) {
+std::uint64_t Orphans::look_after(std::uint64_t patience_ms) {
+  std::uint64_t cut = 0;
   std::erase_if(orphans_, [&](Orphan& orphan) {
     if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
     if (orphan.pid != 0 && !orphan.pidfd.is_open()) orphan.pidfd = open_worker(orphan.pid);
@@ -60,17 +61,41 @@ void Orphans::look_after(std::uint64_t patience_ms) {
       ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGKILL, nullptr, 0);
       return false;
     }
-    segment_.metrics(orphan.slot).release_gauges(segment_.upstream_count());
+    MetricsSlab& metrics = segment_.metrics(orphan.slot);
+    cut += segment_.slot(orphan.slot).cut_requests() +
+           metrics.requests_held(segment_.upstream_count());
+    metrics.release_gauges(segment_.upstream_count());
     segment_.slot(orphan.slot).release();
     return true;
   });
+  return cut;
 }
 
 void Orphans::call_in() const noexcept {
+  signal_all(SIGUSR1);
+}
+
+// Their control channels ended with their master.
+void Orphans::order(WorkerOrder order) noexcept {
+  for (const Orphan& orphan : orphans_) segment_.slot(orphan.slot).give(order);
+  signal_all(SIGTERM);
+}
+
+void Orphans::kill_all() const noexcept {
+  signal_all(SIGKILL);
+}
+
+void Orphans::signal_all(int number) const noexcept {
   for (const Orphan& orphan : orphans_) {
     if (!orphan.pidfd.is_open()) continue;
-    ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGUSR1, nullptr, 0);
+    ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), number, nullptr, 0);
   }
+}
+
+std::size_t Orphans::alive() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(orphans_.begin(), orphans_.end(),
+                    [](const Orphan& orphan) { return orphan.pidfd.is_open(); }));
 }
 
 bool Orphans::holds(std::uint32_t slot) const noexcept {

@@ -25,10 +25,15 @@ class Orphans {
     }
   }
   // Gives back what dead ones held, and kills those that outlived `patience_ms` since they were
-  // found.
-  void look_after(std::uint64_t patience_ms);
+  // found. Returns how many requests were cut short with those that have ended.
+  std::uint64_t look_after(std::uint64_t patience_ms);
   // They give what they can to those that serve now, over the channel that they share with them.
   void call_in() const noexcept;
+  // Gives them an order of ours, and a sign to look at it.
+  void order(WorkerOrder order) noexcept;
+  void kill_all() const noexcept;
+  // Processes that were found and have not ended yet, as far as look_after() has seen.
+  std::size_t alive() const noexcept;
   bool holds(std::uint32_t slot) const noexcept;
 
  private:
@@ -41,6 +46,7 @@ class Orphans {
   };
   void take(std::uint32_t slot);
   bool is_gone(const Orphan& orphan) const noexcept;
+  void signal_all(int number) const noexcept;
 
   // Borrowed.
   Segment& segment_;

@@ -112,6 +112,12 @@ bool Supervisor::is_leaving(const WorkerProcess& worker) const noexcept {
   return is_of_another(worker) || worker.is_superseded();
 }
 
+// By our order, or by somebody else's (SIGTERM to one worker).
+bool Supervisor::lingers(const WorkerProcess& worker) const noexcept {
+  return worker.state() == WorkerState::kDraining ||
+         (is_leaving(worker) && worker.last_order() != WorkerOrder::kServe);
+}
+
 std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
   auto channel = ControlChannel::open();
   if (!channel) {
@@ -214,9 +220,9 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   const std::uint32_t index = worker.slot_index();
   WorkerSlot& slot = segment_.slot(index);
   const bool asked_to_leave = worker.state() == WorkerState::kDraining;
-  const bool is_replaced = !draining_ && !is_leaving(worker);
+  const bool is_replaced = !draining_ && !is_leaving(worker) && !asked_to_leave;
   const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != 4;
-  const std::uint64_t held = requests_held_by(index);
+  const std::uint64_t held = segment_.metrics(index).requests_held(segment_.upstream_count());
   if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
   segment_.metrics(index).release_gauges(segment_.upstream_count());
   slot.release();
@@ -244,14 +250,6 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
              death_lines_.note());
 }
 
-std::uint64_t Supervisor::requests_held_by(std::uint32_t slot) const noexcept {
-  std::uint64_t held = 0;
-  for (std::uint32_t i = 0; i < segment_.upstream_count(); ++i) {
-    held += segment_.metrics(slot).upstreams[i].in_flight.get();
-  }
-  return held;
-}
-
 void Supervisor::renew() noexcept {
   for (WorkerProcess& worker : workers_) worker.supersede();
 }
@@ -275,7 +273,8 @@ void Supervisor::look_after() {
   const std::uint64_t now = monotonic_ms();
   const auto drain_timeout =
       static_cast<std::uint64_t>(resources_.config.server.drain_timeout.count());
-  orphans_.look_after(drain_timeout + kCutPatienceMs);
+  const std::uint64_t cut = orphans_.look_after(drain_timeout + kCutPatienceMs);
+  if (draining_) cut_requests_ += cut;
   retire_superseded();
   for (WorkerProcess& worker : workers_) {
     if (worker.deadline_ms() != 0 && now >= worker.deadline_ms()) {
@@ -317,7 +316,7 @@ void Supervisor::limit_lingering() {
   std::vector<WorkerProcess*> lingering;
   std::set<std::uint32_t> generations;
   for (WorkerProcess& worker : workers_) {
-    if (!is_leaving(worker) || worker.last_order() == WorkerOrder::kServe) continue;
+    if (!lingers(worker)) continue;
     lingering.push_back(&worker);
     if (is_of_another(worker)) generations.insert(worker.generation());
   }
@@ -345,16 +344,19 @@ void Supervisor::drain() {
   draining_ = true;
   for (WorkerProcess& worker : workers_) worker.order(WorkerOrder::kDrain);
   for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGTERM);
+  orphans_.order(WorkerOrder::kDrain);
 }
 
 void Supervisor::cut() {
   draining_ = true;
   for (WorkerProcess& worker : workers_) worker.order(WorkerOrder::kCut);
+  orphans_.order(WorkerOrder::kCut);
 }
 
 void Supervisor::kill_all() {
   for (const WorkerProcess& worker : workers_) ::kill(worker.pid(), SIGKILL);
   for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGKILL);
+  orphans_.kill_all();
 }
 
 std::size_t Supervisor::serving() const noexcept {

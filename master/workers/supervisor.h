@@ -68,6 +68,8 @@ class Supervisor {
   void kill_all();
 
   std::size_t alive() const noexcept { return workers_.size() + strangers_.size(); }
+  // Neither ours nor those of a master that died have anything to do any more.
+  bool all_have_ended() const noexcept { return alive() == 0 && orphans_.alive() == 0; }
   std::size_t serving() const noexcept;  // of the present generation
   // By slot: since when a worker has given no sign of life; 0 where there is none.
   std::vector<std::uint64_t> heartbeat_ages_ms() const;
@@ -82,11 +84,11 @@ class Supervisor {
   std::optional<WorkerBirth> spawn(std::uint32_t slot);
   WorkerBirth leave_master(std::uint32_t slot, UniqueFd control);
   void bury(const WorkerProcess& worker, int status);
-  std::uint64_t requests_held_by(std::uint32_t slot) const noexcept;
   bool is_free(std::uint32_t slot) const noexcept;
   bool is_ours(pid_t pid) const noexcept;
   bool is_of_another(const WorkerProcess& worker) const noexcept;
   bool is_leaving(const WorkerProcess& worker) const noexcept;  // or will be, when others serve
+  bool lingers(const WorkerProcess& worker) const noexcept;
 
   // Borrowed.
   const Resources resources_;

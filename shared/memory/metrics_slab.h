@@ -143,6 +143,12 @@ struct MetricsSlab {
   WorkerMetrics worker;
   std::array<UpstreamMetrics, kMaxUpstreams> upstreams;
 
+  // By anyone: the requests that the slot's worker has at backends.
+  std::uint64_t requests_held(std::uint32_t upstream_count) const noexcept {
+    std::uint64_t held = 0;
+    for (std::uint32_t i = 0; i < upstream_count; ++i) held += upstreams[i].in_flight.get();
+    return held;
+  }
   // By the master, once the slot's worker is dead: what it held is given back.
   void release_gauges(std::uint32_t upstream_count) noexcept {
     worker.clients_idle.set(0);

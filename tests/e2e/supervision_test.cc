@@ -188,6 +188,28 @@ TEST(Supervision, AWorkerThatDiesAgainAndAgainIsStillReplaced) {
   EXPECT_EQ(ringmaster.metrics().sum("ringmaster_worker_restarts_total"), 5);
 }
 
+TEST(Supervision, AWorkerThatDiesWhileItDrainsWasReplacedBefore) {
+  Event never;
+  Backend backend("s1", [&](const Request&) {
+    never.wait();
+    return Reply{};
+  });
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+
+  ::kill(worker, SIGTERM);
+  ASSERT_TRUE(wait_until([&] { return ringmaster.workers().size() == 2; }));
+  ::kill(worker, SIGKILL);
+  ASSERT_TRUE(wait_until([&] { return ringmaster.workers().size() == 1; }));
+
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_worker_restarts_total"), 0);
+  EXPECT_EQ(ringmaster.process().log().find("replacing it"), std::string::npos);
+  never.set();
+}
+
 TEST(Supervision, WithoutAMasterTheWorkersFinishAndGo) {
   Event may_answer;
   Backend backend("s1", [&](const Request&) {

@@ -116,6 +116,25 @@ TEST(SystemCrash, ADrainedBackendStaysSoOverADeathOfTheMaster) {
   }));
 }
 
+TEST(SystemCrash, AStopSeesToTheWorkersOfAMasterThatDiedBefore) {
+  const Origin origin({8081});
+  const Service service(origin, "[server]\ndrain_timeout = \"3s\"\n");
+  Client client(service.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 100\r\n") + "some");
+  ASSERT_TRUE(
+      wait_until([&] { return service.metrics().get("active_connections{backend=\"b1\"}") == 1; }));
+  const std::vector<pid_t> orphans = service.workers();
+  const pid_t master = service.main_pid();
+  ::kill(master, SIGKILL);
+  ASSERT_TRUE(is_replaced(service, master));
+  ASSERT_FALSE(are_gone(orphans)) << "one of them has a request in flight";
+
+  systemctl({"stop", "ringmaster"});
+
+  EXPECT_TRUE(are_gone(orphans));
+  EXPECT_NE(service.journal().find("stopped: 1 request cut"), std::string::npos);
+}
+
 TEST(SystemCrash, AHungMasterIsReplacedBySystemd) {
   const Origin origin({8081});
   const Service service(origin, "", {.drop_in = "WatchdogSec=2s\n"});
