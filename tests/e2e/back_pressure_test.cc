@@ -99,6 +99,32 @@ TEST(BackPressure, LargeRequestsPassInBoundedMemory) {
   EXPECT_LT(peak, before + 16 * kMiB);
 }
 
+// Who has sent fast gets a large buffer, and keeps it no longer than he does.
+TEST(BackPressure, ManySlowUploadsHoldSmallBuffers) {
+  constexpr std::size_t kUploads = 64;
+  std::atomic<std::size_t> received = 0;
+  Backend backend(
+      "s1", Backend::Script([&](Conversation& conversation) {
+        conversation.read_body_into([&](std::string_view bytes) { received += bytes.size(); });
+      }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  get(ringmaster.admin(), "/healthz");
+  const std::size_t before = largest_worker(ringmaster);
+  std::vector<Client> clients;
+  const std::string piece = pattern(kMiB);
+  for (std::size_t i = 0; i < kUploads; ++i) {
+    clients.emplace_back(ringmaster.endpoint());
+    clients.back().send(request_head("PUT", "/", "Content-Length: 100000000\r\n") + piece);
+  }
+  ASSERT_TRUE(wait_until([&] { return received == kUploads * piece.size(); }));
+
+  EXPECT_TRUE(wait_until([&] {
+    for (Client& client : clients) client.send("x");
+    return largest_worker(ringmaster) < before + kUploads * 64 * 1024;
+  })) << (largest_worker(ringmaster) - before) / kUploads
+      << " bytes each";
+}
+
 TEST(BackPressure, ASlowClientSlowsTheBackendDown) {
   const std::string piece = pattern(kMiB);
   std::atomic<std::size_t> sent = 0;

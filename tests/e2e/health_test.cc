@@ -102,6 +102,27 @@ TEST(Health, NoGetFailsWhenABackendHangs) {
 }
 
 // What fails its probes may still answer what it has, and nobody else could.
+TEST(Health, WhoWasToldOnlyThatAnAnswerComesIsAskedElsewhereToo) {
+  for (const char* told : {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "HTTP/1.1 200 O"}) {
+    std::atomic<bool> is_first = true;
+    const auto answer = [&](Conversation& conversation) {
+      if (!is_first.exchange(false)) return conversation.reply({.body = "answered"});
+      conversation.stream().send(told);
+      conversation.stream().read_all();  // the proxy hangs up first
+    };
+    Backend a("a", Backend::Script(answer)), b("b", Backend::Script(answer));
+    Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + toml_of(a, b));
+    Client client(ringmaster.endpoint());
+    client.send(request_head("GET", "/"));
+    ASSERT_TRUE(wait_until([&] { return a.request_count() + b.request_count() == 1; }));
+    (a.request_count() == 1 ? a : b).hang();
+
+    const Stopwatch watch;
+    EXPECT_EQ(client.receive().body, "answered") << told;
+    EXPECT_LT(watch.elapsed(), seconds(5) + noise());
+  }
+}
+
 TEST(Health, WithNoBackendLeftWhatIsUnderWayIsWaitedFor) {
   Event go_on;
   Backend a("a", [&](const Request&) {

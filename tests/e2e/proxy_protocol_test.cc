@@ -44,6 +44,20 @@ TEST(ProxyProtocol, TheClientIsWhomTheHeaderNames) {
   }
 }
 
+TEST(ProxyProtocol, HalfAHeaderIsNoIdleConnectionAfterAReload) {
+  Backend backend("s1");
+  Ringmaster ringmaster(kOn + "header_timeout = \"2s\"\n" + backend.toml());
+  Client connection(ringmaster.endpoint());
+  connection.send(v1("192.0.2.1").substr(0, 10));
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_client_connections{state=\"idle\"}") == 1;
+  }));
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+
+  EXPECT_TRUE(connection.is_ended());
+  EXPECT_TRUE(is_counted(ringmaster, 1));
+}
+
 TEST(ProxyProtocol, AHeaderMayComeInPieces) {
   Backend backend("s1");
   Ringmaster ringmaster(kOn + backend.toml());

@@ -155,7 +155,12 @@ TEST(Recorder, TellsWhyARequestWasRefused) {
   malformed.send("GET /\x1b[31m HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
   const Json bad = why(ringmaster, malformed.receive().field("X-Request-Id"));
   EXPECT_EQ(bad.at("reason").at("label"), "bad_request");
-  EXPECT_EQ(bad.at("target"), "/\\x1b[31m HTTP/1.1");
+  EXPECT_EQ(bad.at("target"), "/\\x1b[31m");
+
+  Client of_another_version(ringmaster.endpoint());
+  of_another_version.send("GET / HTTP/1.7\r\nHost: a\r\n\r\n");
+  const Json odd = why(ringmaster, of_another_version.receive().field("X-Request-Id"));
+  EXPECT_EQ(odd.at("target"), "/ HTTP/1.7") << "which is what was wrong";
 }
 
 TEST(Recorder, DoesNotKnowEveryId) {

@@ -262,6 +262,29 @@ TEST(Retry, AResponseThatHasBegunIsNeverStartedAgain) {
 }
 
 // The kernel refuses at once to connect to the broadcast address: nobody was waited for.
+// A reset would take along what the client has not read yet of the answers before.
+TEST(Retry, AnAnswerThatBreaksOffTakesNoEarlierOneAlong) {
+  Backend backend(
+      "s1", Backend::Script([](Conversation& conversation) {
+        do {
+          if (conversation.request().target == "/breaks") break;
+          conversation.reply({.body = "whole"});
+        } while (conversation.next());
+        conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome");
+      }));
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/whole") + request_head("GET", "/breaks"));
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"response_cut\"}") == 1;
+  }));
+
+  EXPECT_EQ(client.receive().body, "whole");
+  EXPECT_EQ(client.receive_head().status, 200);
+  EXPECT_EQ(client.stream().read_exactly(4), "some");
+  EXPECT_TRUE(client.is_ended()) << "without a reset";
+}
+
 TEST(Retry, WhatCannotEvenBeTriedIsA502) {
   Ringmaster ringmaster(
       "[server]\nworkers = 1\n[health]\npanic_threshold = 1.0\n"

@@ -34,6 +34,19 @@ TEST(Timeout, AHeadThatNeverEndsIsA408) {
   EXPECT_EQ(backend.request_count(), 0u);
 }
 
+// Old clients send one behind a body (RFC 9112 section 2.2).
+TEST(Timeout, AStrayLineEndIsNoRequestThatIsLate) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nheader_timeout = \"500ms\"\n" + backend.toml());
+
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 4\r\n") + "body\r\n");
+
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_TRUE(client.is_ended()) << "and not told 408";
+  EXPECT_EQ(rejected(ringmaster, "header_timeout"), 0);
+}
+
 TEST(Timeout, TheHeadAsAWholeIsTimedNotEachByte) {
   Backend backend("s1");
   Ringmaster ringmaster("[server]\nheader_timeout = \"1s\"\n" + backend.toml());

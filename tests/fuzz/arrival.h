@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <span>
 #include <string_view>
 
 namespace ringmaster::fuzz {
@@ -28,6 +29,10 @@ class Arrival {
   bool next();
   std::string_view arrived() const noexcept { return {data_.get(), arrived_}; }
   std::string_view arrived(std::size_t from) const noexcept { return arrived().substr(from); }
+  // The same, to change what was looked at already.
+  std::span<char> pending(std::size_t from) noexcept {
+    return {data_.get() + from, arrived_ - from};
+  }
   bool is_whole() const noexcept { return arrived_ == size_; }
   // A coin that falls the same way in every run; never true unless the pieces are random.
   bool toss() noexcept { return pieces_ == Pieces::kRandom && (random_() & 1) != 0; }

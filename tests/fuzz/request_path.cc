@@ -63,7 +63,7 @@ class RequestPath {
       run_.refusal = RejectReason::kHeaderTooLarge;
       return false;
     }
-    body_.start(head_->framing, head_->content_length, head_->framing);
+    body_.start(*head_, head_->framing);
     at_ += head_->size;
     if (!relay_body({buffer->data(), size}, *buffer, request)) return false;
     request.is_done = true;
@@ -75,7 +75,7 @@ class RequestPath {
   bool relay_body(std::string_view prefix, Buffer& buffer, RelayedRequest& request) {
     for (;;) {
       BodyRelay::Batch batch;
-      body_.gather(prefix, client_.arrived(at_), batch);
+      body_.gather(prefix, client_.pending(at_), BodyRelay::Input::kMayMove, batch);
       if (batch.status == BodyRelay::Status::kError) {
         run_.refusal = RejectReason::kBadRequest;
         if (!prefix.empty()) run_.requests.pop_back();  // nothing of it has gone out
@@ -110,7 +110,7 @@ class RequestPath {
                                   .date = kDate},
                                  buffer->data());
     request.bytes.assign(buffer->data(), size);
-    body_.start(head_->framing, head_->content_length, head_->framing);
+    body_.start(*head_, head_->framing);
     at_ += head_->size;
     request.is_done = !lives || drop_body();
     request.end = at_;
@@ -122,7 +122,7 @@ class RequestPath {
   bool drop_body() {
     for (;;) {
       BodyRelay::Batch dropped;
-      body_.gather({}, client_.arrived(at_), dropped);
+      body_.gather({}, client_.pending(at_), BodyRelay::Input::kMayMove, dropped);
       at_ += dropped.consumed;
       if (dropped.status == BodyRelay::Status::kDone) return true;
       if (client_.arrived(at_).empty() && !client_.next()) return false;

@@ -127,7 +127,7 @@ class ResponsePath {
     write_head(framing, keep_alive, tells_what_to_upgrade_to, *buffer);
     if (buffer->is_empty()) return refuse();
     RelayedResponse& response = begin_response();
-    body_.start(head_->framing, head_->content_length, framing);
+    body_.start(*head_, framing);
     at_ += head_->size;
     if (!relay_body(*buffer, response)) return false;
     response.is_done = true;
@@ -142,7 +142,7 @@ class ResponsePath {
     std::string_view prefix = buffer.unread();
     for (;;) {
       BodyRelay::Batch batch;
-      body_.gather(prefix, backend_.arrived(at_), batch);
+      body_.gather(prefix, backend_.pending(at_), BodyRelay::Input::kMayMove, batch);
       if (batch.status == BodyRelay::Status::kError) {
         if (prefix.empty()) {
           run_.is_cut = true;

@@ -59,7 +59,9 @@ void ClientConnection::resume(HandedConnection handed) {
     input_->commit(handed.from_client.size());
   }
   stream_.start_reading();
-  timer_.arm(patience());
+  // What is left of its time is not known here.
+  const bool owes_header = awaits_proxy_header_ && !context.ends_connections();
+  timer_.arm(owes_header ? context.config.server.header_timeout : patience());
   if (is_tunnel) return resume_tunnel(handed);
   if (input_ && (!awaits_proxy_header_ || read_proxy_header())) serve(/*pipelined=*/false);
 }
@@ -215,9 +217,12 @@ void ClientConnection::on_written(int status) {
   if (exchange_ != nullptr) exchange_->on_client_written(status);
 }
 
-void ClientConnection::use_bulk_input() {
-  if (input_->capacity < all_.context().bulk_buffers.capacity()) {
-    input_ = all_.context().bulk_buffers.lend();
+void ClientConnection::fit_input(std::uint32_t came, bool is_short) {
+  WorkerContext& context = all_.context();
+  if (is_short && input_->pool != &context.bulk_buffers) {
+    input_ = context.bulk_buffers.lend();
+  } else if (input_->pool == &context.bulk_buffers && came < context.buffers.capacity()) {
+    input_ = context.buffers.lend();
   }
 }
 

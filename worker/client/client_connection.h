@@ -57,7 +57,7 @@ class ClientConnection final : private TcpStream::Owner,
   TcpStream& stream() override { return stream_; }
   Timer& timer() override { return timer_; }
   Buffer& input() override { return *input_; }
-  void use_bulk_input() override;
+  void fit_input(std::uint32_t came, bool is_short) override;
   void resume_reading() override;
   bool lives_on(bool more_came) override;
   [[gnu::cold]] void on_tunnel() override;

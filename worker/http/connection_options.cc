@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "worker/http/framing.h"
 #include "worker/http/grammar.h"
 
 namespace ringmaster {
@@ -56,6 +57,7 @@ void read_options(MessageHead& head, std::string_view list, ConnectionOptions& o
       options.too_many = true;
     } else {
       nominate(head, option);
+      options.names_trailers |= may_be_trailer(option);
     }
   }
 }

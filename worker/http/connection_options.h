@@ -14,6 +14,7 @@ struct ConnectionOptions {
   bool upgrade = false;
   bool malformed = false;  // something in it is no token
   bool too_many = false;   // more than anybody means: not all of the fields they name are marked
+  bool names_trailers = false;  // maybe: a field that could also come as a trailer
 };
 
 // Reads every Connection field and marks the fields it nominates as hop-by-hop, but for those that

@@ -57,8 +57,15 @@ constexpr std::array<std::string_view, 37> kNeverTrailers = {
 };
 constexpr std::array<std::string_view, 3> kNeverTrailerPrefixes = {"if-", "proxy-", "x-forwarded-"};
 
-// `written`: at most kMaxTrailerName bytes.
+// Precondition: a HEXDIG.
+std::uint64_t hex_value(char c) noexcept {
+  return static_cast<std::uint64_t>(is_char(c, kDigitChar) ? c - '0' : to_lower(c) - 'a' + 10);
+}
+
+}  // namespace
+
 bool may_be_trailer(std::string_view written) noexcept {
+  if (written.size() > BodyDecoder::kMaxTrailerName) return false;
   // An underscore is a dash to CGI and its heirs.
   std::array<char, BodyDecoder::kMaxTrailerName> folded;
   std::replace_copy(written.begin(), written.end(), folded.begin(), '_', '-');
@@ -70,13 +77,6 @@ bool may_be_trailer(std::string_view written) noexcept {
   return std::none_of(kNeverTrailers.begin(), kNeverTrailers.end(), is_name) &&
          std::none_of(kNeverTrailerPrefixes.begin(), kNeverTrailerPrefixes.end(), begins);
 }
-
-// Precondition: a HEXDIG.
-std::uint64_t hex_value(char c) noexcept {
-  return static_cast<std::uint64_t>(is_char(c, kDigitChar) ? c - '0' : to_lower(c) - 'a' + 10);
-}
-
-}  // namespace
 
 void BodyDecoder::start(BodyFraming framing, std::uint64_t content_length) noexcept {
   framing_ = framing;

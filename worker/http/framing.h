@@ -96,6 +96,10 @@ class BodyDecoder {
 };
 static_assert(sizeof(BodyDecoder) <= 128);  // two in every exchange
 
+// Whether a field of that name may follow the body (RFC 9110 section 6.5.1). Longer ones than
+// BodyDecoder::kMaxTrailerName may not.
+bool may_be_trailer(std::string_view name) noexcept;
+
 // "1a2b\r\n" of a chunk; returns its length. `out` holds at least kMaxChunkHeader.
 inline constexpr std::size_t kMaxChunkHeader = 18;
 std::size_t write_chunk_header(std::uint64_t size, char* out) noexcept;

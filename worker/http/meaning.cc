@@ -122,6 +122,7 @@ Refusal apply_connection(RequestHead& head, const KnownFields& known) noexcept {
   if (known.connection.count != 0) options = read_connection(head);
   if (options.malformed || options.too_many) return RejectReason::kBadRequest;
   head.keep_alive = lets_connection_live(head.version, options);
+  head.drops_trailers = options.names_trailers;
   head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
                        head.version == HttpVersion::k11 && offers_upgrade(head);
   return std::nullopt;
@@ -283,6 +284,7 @@ bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
       (head.status < 200 || head.status == 204) && head.content_length != 0;
   head.keep_alive = !options.malformed && head.framing != BodyFraming::kUntilClose &&
                     !announces_nonsense && lets_connection_live(head.version, options);
+  head.drops_trailers = options.names_trailers;
   head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
                        head.version == HttpVersion::k11 && offers_upgrade(head);
   return true;

@@ -75,6 +75,8 @@ struct MessageHead {
   // Upgrade present and nominated in Connection, in HTTP/1.1; h2c never counts (RFC 9113
   // section 3.1).
   bool wants_upgrade = false;
+  // Connection names a field that may come as a trailer, and must not go further as one either.
+  bool drops_trailers = false;
   std::uint64_t content_length =
       0;  // with kLength; of a response without a body, what it announced
   std::string_view name(const Field& f) const noexcept { return {bytes + f.name_at, f.name_size}; }

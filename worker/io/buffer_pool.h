@@ -24,6 +24,7 @@ struct Buffer {
 
   char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
   std::string_view unread() noexcept { return {data() + begin, end - begin}; }
+  std::span<char> pending() noexcept { return {data() + begin, end - begin}; }  // unread, to change
   std::span<char> room() noexcept { return {data() + end, capacity - end}; }
   bool is_empty() const noexcept { return begin == end; }
   void consume(std::size_t n) noexcept { begin += static_cast<std::uint32_t>(n); }

@@ -10,6 +10,7 @@ class LoopTurn {
  public:
   void begin() noexcept {
     ++number_;
+    last_was_long_ = events_ >= kFewEvents;
     events_ = next_sign_ = 0;
   }
   // Something happened to a connection, or was looked for there.
@@ -21,6 +22,8 @@ class LoopTurn {
   bool was_named_before(std::uint64_t turn) const noexcept {
     return turn == number_ && events_ < kFewEvents;
   }
+  // Whether was_named_before() may come to say no in this turn, by what is known so far.
+  bool may_get_long() const noexcept { return last_was_long_ || events_ >= kFewEvents; }
   // True once in some events: a turn that is long because thousands ask at once is no hang.
   bool is_time_for_a_sign() noexcept {
     if (events_ < next_sign_) return false;
@@ -36,6 +39,7 @@ class LoopTurn {
   std::uint64_t number_ = 1;
   std::uint32_t events_ = 0;
   std::uint32_t next_sign_ = 0;
+  bool last_was_long_ = false;
 };
 
 }  // namespace ringmaster

@@ -106,7 +106,7 @@ void Exchange::begin() {
   client_.timer().disarm();
   client_ip_ = proxy_.admission.client_of(head_, peer_);
   name_request(trusted_id());
-  request_body_.start(head_.framing, head_.content_length, head_.framing);
+  request_body_.start(head_, head_.framing);
   const Admission::Verdict verdict = proxy_.admission.ask_limiter(client_ip_, now_ns_);
   record_.limit = verdict.decision;
   if (verdict.decision == LimitDecision::kRefused) {
@@ -147,12 +147,14 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     // What cannot be sent twice is not sent on a connection that shows signs of its end; nor is
     // anything on one on which something may have come, since it became idle, that nobody asked for
     // and that would pass for the answer. All else is sent unseen: what this turn still brings from
-    // there came before it.
+    // there came before it, which cannot be told in a turn that is long.
+    const LoopTurn& turn = proxy_.context.outbox.turn();
     const bool unseen = head_.is_idempotent && !pipelined_ && !idle->may_hold_surplus() &&
+                        !turn.may_get_long() &&
                         (head_.framing == BodyFraming::kNone || has_whole_request());
     if (unseen || !idle->looks_stale()) {
       upstream_metrics().connections_reused.add();
-      sent_unseen_in_ = unseen ? proxy_.context.outbox.turn().number() : 0;
+      sent_unseen_in_ = unseen ? turn.number() : 0;
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
       return send_request();
@@ -178,9 +180,8 @@ void Exchange::on_upstream_connected(int error) {
 
 // RFC 9110 section 9.2.2: only what is idempotent may be sent again once it may have been acted
 // upon.
-bool Exchange::may_ask_again() const noexcept {
-  return phase_ == Phase::kAwaiting && (head_.is_idempotent || !was_asked()) && replayable_ &&
-         !response_begun_;
+bool Exchange::may_send_again() const noexcept {
+  return phase_ == Phase::kAwaiting && (head_.is_idempotent || !was_asked()) && replayable_;
 }
 
 // The body is held back until the backend says 100 (Continue): the client is not late.
@@ -205,7 +206,7 @@ void Exchange::rewind_request() noexcept {
   request_bytes_ = 0;
   request_done_ = request_touched_ = request_broken_ = response_begun_ = false;
   sent_unseen_in_ = 0;
-  request_body_.start(head_.framing, head_.content_length, head_.framing);
+  request_body_.start(head_, head_.framing);
   response_parser_.reset();
 }
 
@@ -261,6 +262,9 @@ void Exchange::account() noexcept {
 void Exchange::finish(Ending ending) {
   if (record_.outcome == RequestOutcome::kInProgress) conclude(RequestOutcome::kTunnelEnded);
   log_request();
+  // The rest will not come any more.
+  if (ending == Ending::kKeepAlive && client_ended_ && !has_whole_request())
+    ending = Ending::kClose;
   if (ending == Ending::kKeepAlive && !request_body_.is_done()) {
     phase_ = Phase::kDiscarding;
     client_.timer().arm(config().server.body_timeout);

@@ -73,8 +73,10 @@ class Exchange final : private UpstreamConnection::User {
     // Armed with header_timeout when the exchange begins, and the exchange's to arm from then on:
     // its time-outs arrive at on_timeout().
     virtual Timer& timer() = 0;
-    virtual Buffer& input() = 0;        // begins with this request's first byte that is still kept
-    virtual void use_bulk_input() = 0;  // a long body: swap the (used up) input for a bigger one
+    virtual Buffer& input() = 0;  // begins with this request's first byte that is still kept
+    // The input is used up: swaps it for a bigger one if `is_short` of room for a long body, back
+    // for a usual one if the `came` bytes that were in it had found room there.
+    virtual void fit_input(std::uint32_t came, bool is_short) = 0;
     virtual void resume_reading() = 0;  // there is room in input() again
     // Whether the connection is to live on after an answer, as far as this worker goes, which may
     // be about to end. `more_came`: of what the client sent, more than this request. Asked before
@@ -149,7 +151,9 @@ class Exchange final : private UpstreamConnection::User {
   void choose_backend();
   void use_backend(std::uint32_t upstream, bool pooled);
   void on_upstream_connected(int error) override;
-  bool may_ask_again() const noexcept;
+  bool may_send_again() const noexcept;
+  // It died: one that has begun to answer may have acted.
+  bool may_ask_again() const noexcept { return may_send_again() && !response_begun_; }
   // Some of the request may have reached the backend. Precondition: it has one.
   bool was_asked() const noexcept {
     return request_touched_ && !upstream_->stream().is_held_back();
@@ -177,6 +181,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void retry_elsewhere();
   [[gnu::cold]] void on_ejected();
   [[gnu::cold]] void count_cut(RejectReason reason) noexcept;
+  [[gnu::cold]] Ending ending_of_cut() const noexcept;
 
   // exchange_answer.cc
   [[gnu::cold]] void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);

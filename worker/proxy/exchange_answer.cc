@@ -91,7 +91,8 @@ void Exchange::discard_body() {
   Buffer& input = client_.input();
   while (!request_body_.is_done() && body_at_ != input.end) {
     BodyRelay::Batch dropped;
-    request_body_.gather({}, {input.data() + body_at_, input.end - body_at_}, dropped);
+    request_body_.gather({}, {input.data() + body_at_, input.end - body_at_},
+                         BodyRelay::Input::kMayMove, dropped);
     body_at_ += static_cast<std::uint32_t>(dropped.consumed);
   }
   if (request_body_.is_done()) return finish(Ending::kKeepAlive);

@@ -8,6 +8,11 @@ namespace {
 // What the master needs to find a dead backend dead, amply.
 constexpr Duration kVerdictPatience(250);
 
+// Behind a body, from old clients (RFC 9112 section 2.2): who sent no more asked for nothing.
+bool is_stray_line_end(std::string_view bytes) noexcept {
+  return bytes == "\r\n" || bytes == "\n" || bytes == "\r";
+}
+
 }  // namespace
 
 // This attempt is over without an answer: the next backend of the ring walk, or the client learns
@@ -28,7 +33,8 @@ void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retr
 // fails its probes may still answer.
 void Exchange::on_ejected() {
   const bool unsent = phase_ == Phase::kConnecting || phase_ == Phase::kVerdict;
-  if (!unsent && !may_ask_again()) return;
+  // Part of an answer that nobody will end, or an interim one, is no reason to wait for the rest.
+  if (!unsent && !may_send_again()) return;
   const bool is_lost = phase_ == Phase::kVerdict;
   if (!is_lost && (retries_ >= config().upstream.retries || tried_.is_full() ||
                    !proxy_.balancer.has_other(tried_, upstream_index_))) {
@@ -78,6 +84,7 @@ void Exchange::on_timeout() {
   look_at_clock();
   switch (phase_) {
     case Phase::kHead:
+      if (is_stray_line_end(client_.input().unread())) return finish(Ending::kClose);
       return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
       if (upstream_->stream().has_moved_on()) return arm_while_awaiting();
@@ -113,7 +120,14 @@ void Exchange::cut(RejectReason reason) {
   if (phase_ == Phase::kRelaying) account();
   if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
   release_upstream();
-  finish(Ending::kCut);
+  finish(ending_of_cut());
+}
+
+// A reset takes along what the client has not read yet of the answers before this one. Where it
+// can tell a part from a whole without one, it is spared them.
+Exchange::Ending Exchange::ending_of_cut() const noexcept {
+  const bool shows = head_.version == HttpVersion::k11 && phase_ != Phase::kTunnel;
+  return !owes_answer() || (pipelined_ && shows) ? Ending::kClose : Ending::kCut;
 }
 
 // Each request once: none that was refused, or whose answer is out; nor is who leaves a tunnel cut.

@@ -14,9 +14,13 @@ std::uint32_t recorded_us(std::uint64_t us) noexcept {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(us, RequestRecord::kNever - 1));
 }
 
-// What came of a head that was never complete, up to the end of its first line.
+// What came of a head that was never complete: method and target, or what stands in their place.
 std::string_view first_line(std::string_view bytes) noexcept {
-  return bytes.substr(0, std::min(bytes.find_first_of("\r\n"), RequestRecord::kLineBytes));
+  std::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
+  for (const std::string_view usual : {" HTTP/1.1", " HTTP/1.0"}) {
+    if (line.ends_with(usual)) line.remove_suffix(usual.size());
+  }
+  return line.substr(0, RequestRecord::kLineBytes);
 }
 
 }  // namespace

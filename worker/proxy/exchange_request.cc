@@ -35,7 +35,9 @@ void Exchange::pump_request() {
 bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   Buffer& input = client_.input();
   BodyRelay::Batch batch;
-  request_body_.gather(prefix, {input.data() + body_at_, input.end - body_at_}, batch);
+  // What may have to be sent again stays as it came.
+  const auto use = replayable_ ? BodyRelay::Input::kStays : BodyRelay::Input::kMayMove;
+  request_body_.gather(prefix, {input.data() + body_at_, input.end - body_at_}, use, batch);
   request_bytes_ += batch.data_bytes;
   const std::uint64_t limit = config().server.max_body_bytes;
   const bool too_large = limit != 0 && request_bytes_ > limit && phase_ != Phase::kTunnel;
@@ -86,19 +88,20 @@ void Exchange::rearm_for_request() {
   }
 }
 
-// All of the input has gone upstream. Its room is used again, and with that the request can no
-// longer be sent a second time; as long as there is room left, everything is kept.
+// All of the input has gone upstream. As long as there is room left in the first buffer, everything
+// is kept; after that its room is used again, and the request can no longer be sent a second time.
 void Exchange::reclaim_input() {
   if (phase_ == Phase::kTunnel && client_ended_) return end_tunnel_side(/*client_side=*/true);
   Buffer& input = client_.input();
   const bool full = input.room().empty();
-  if (full || phase_ == Phase::kTunnel) {
+  if (full || !replayable_ || phase_ == Phase::kTunnel) {
     replayable_ = false;
     head_.wants_upgrade = false;  // what it offers is no longer there to be compared
     if (proxy_.access_lines) keep_head_for_log();
+    const std::uint32_t came = input.end;
     input.clear();
     body_at_ = 0;
-    if (full && request_body_.is_long()) client_.use_bulk_input();
+    client_.fit_input(came, full && request_body_.is_long());
   }
   client_.resume_reading();
 }

@@ -123,7 +123,7 @@ void Exchange::begin_response() {
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_response_head(response, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);
-  response_body_.start(response.framing, response.content_length, framing);
+  response_body_.start(response, framing);
   upstream_->input()->consume(response.size);
   upstream_->expect_bulk(response_body_.is_long());
   phase_ = Phase::kRelaying;
@@ -137,7 +137,7 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
   for (;;) {
     BufferLease& input = upstream_->input();
     BodyRelay::Batch batch;
-    response_body_.gather(prefix, input->unread(), batch);
+    response_body_.gather(prefix, input->pending(), BodyRelay::Input::kMayMove, batch);
     if (batch.status == BodyRelay::Status::kError) {
       // Nothing of a broken message that begins with its head has gone out yet.
       if (hold == nullptr) return cut(RejectReason::kResponseCut);

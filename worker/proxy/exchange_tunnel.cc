@@ -97,8 +97,8 @@ void Exchange::enter_tunnel() {
   upstream_->expect_bulk(false);
   phase_ = Phase::kTunnel;
   request_done_ = request_broken_;
-  request_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
-  response_body_.start(BodyFraming::kUntilClose, 0, BodyFraming::kUntilClose);
+  request_body_.start_tunnel();
+  response_body_.start_tunnel();
   record_.set(RequestRecord::kTunnel);
   publish_record();
   retry_permit_.release();

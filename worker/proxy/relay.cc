@@ -4,14 +4,21 @@
 
 namespace ringmaster {
 
-void BodyRelay::start(BodyFraming in, std::uint64_t content_length, BodyFraming out) noexcept {
-  in_ = in;
+void BodyRelay::start(const MessageHead& head, BodyFraming out) noexcept {
+  in_ = head.framing;
   out_ = out;
   last_chunk_written_ = false;
-  decoder_.start(in, content_length);
+  drops_trailers_ = head.drops_trailers;
+  decoder_.start(in_, head.content_length);
 }
 
-void BodyRelay::gather(std::string_view prefix, std::string_view input, Batch& batch) noexcept {
+void BodyRelay::start_tunnel() noexcept {
+  in_ = out_ = BodyFraming::kUntilClose;
+  decoder_.start(in_, 0);
+}
+
+void BodyRelay::gather(std::string_view prefix, std::span<char> input, Input use,
+                       Batch& batch) noexcept {
   batch.status = Status::kMore;
   batch.consumed = batch.data_bytes = batch.count = 0;
   if (!prefix.empty()) batch.pieces[batch.count++] = as_buf(prefix);
@@ -22,14 +29,20 @@ void BodyRelay::gather(std::string_view prefix, std::string_view input, Batch& b
   std::size_t trailer_count = 0;
   std::size_t spans = 0;
   while (spans < kMostSpans && trailer_count < kMostTrailerPieces) {
-    const auto piece = decoder_.next(input.substr(batch.consumed));
+    const std::span<char> left = input.subspan(batch.consumed);
+    const auto piece = decoder_.next({left.data(), left.size()});
     batch.consumed += piece.consumed;
-    if (!piece.data.empty()) {
+    batch.data_bytes += piece.data.size();
+    if (spans != 0 && use == Input::kMayMove && piece.data.size() <= kDust) {
+      uv_buf_t& last = batch.pieces[batch.count - 1];
+      std::memmove(last.base + last.len, piece.data.data(), piece.data.size());
+      last.len += piece.data.size();
+    } else if (!piece.data.empty()) {
       batch.pieces[batch.count++] = as_buf(piece.data);
-      batch.data_bytes += piece.data.size();
       ++spans;
     }
-    if (!piece.trailer.empty()) trailers[trailer_count++] = piece.trailer;
+    const bool has_trailer = !piece.trailer.empty() && !drops_trailers_;
+    if (has_trailer) trailers[trailer_count++] = piece.trailer;
     if (piece.status == BodyDecoder::Status::kError) batch.status = Status::kError;
     if (piece.status == BodyDecoder::Status::kDone) batch.status = Status::kDone;
     if (piece.status != BodyDecoder::Status::kMore || batch.consumed == input.size()) break;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "worker/http/framing.h"
@@ -15,9 +16,10 @@ class BodyRelay {
  public:
   enum class Status : std::uint8_t { kMore, kDone, kError };
 
-  // `in`: how the sender frames the body; `out`: how the receiver gets it (kChunked, or as raw
-  // bytes).
-  void start(BodyFraming in, std::uint64_t content_length, BodyFraming out) noexcept;
+  // The body behind `head`; `out`: how the receiver gets it (kChunked, or as raw bytes).
+  void start(const MessageHead& head, BodyFraming out) noexcept;
+  // What has no end but that of its connection.
+  void start_tunnel() noexcept;
 
   struct Batch {
     Status status = Status::kMore;
@@ -27,10 +29,13 @@ class BodyRelay {
     std::size_t bytes() const noexcept;
     std::array<uv_buf_t, 28> pieces;
   };
+  // Whether the input's bytes may be moved to the place of others before them.
+  enum class Input : std::uint8_t { kStays, kMayMove };
   // Decodes as much of `input` as one write can carry, behind `prefix` (a head; may be empty). The
   // pieces refer to `input`, `prefix` and this object. Call again while something of the input is
-  // left and status is kMore.
-  void gather(std::string_view prefix, std::string_view input, Batch& batch) noexcept;
+  // left and status is kMore. Chunks of a few bytes are joined where they lie, if they may move: a
+  // body of nothing else would be a write for every sixteen of them.
+  void gather(std::string_view prefix, std::span<char> input, Input use, Batch& batch) noexcept;
   // Brings what is short behind the batch's prefix, which begins `head`: copying a few bytes costs
   // less than a gathered write.
   static void join_short(Batch& batch, Buffer& head) noexcept;
@@ -49,11 +54,13 @@ class BodyRelay {
   static constexpr std::size_t kMostSpans = 16;
   static constexpr std::size_t kMostTrailerPieces = 4;
   static constexpr std::size_t kShort = 1024;
+  static constexpr std::size_t kDust = 256;  // costs less to move than to write as a piece
 
   BodyDecoder decoder_;
   BodyFraming in_ = BodyFraming::kNone;
   BodyFraming out_ = BodyFraming::kNone;
   bool last_chunk_written_ = false;
+  bool drops_trailers_ = false;
   std::array<char, kMaxChunkHeader> chunk_header_;  // of the write under way
 };
 

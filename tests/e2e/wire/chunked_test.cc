@@ -164,6 +164,14 @@ TEST(Wire, RequestTrailers) {
       kept("as many as may be", "A: " + std::string(4089, 'x') + "\n",
            "A: " + std::string(4089, 'x') + "\n"),
       refusing("a byte more", "9110 6.5", "A: " + std::string(4090, 'x') + "\n"),
+      passes("one that Connection names goes no further", "9110 7.6.1",
+             "POST / HTTP/1.1\nHost: h\nConnection: x-hop\nTransfer-Encoding: chunked\n\n"
+             "5\nhello\n0\nX-Hop: 1\n\n",
+             kHeadUpstream + "5\nhello\n0\n\n"),
+      passes("others stay where Connection names none", "9110 7.6.1",
+             "POST / HTTP/1.1\nHost: h\nConnection: keep-alive, TE\nTE: trailers\n"
+             "Transfer-Encoding: chunked\n\n5\nhello\n0\nX-Sum: 1\n\n",
+             kHeadUpstream + "5\nhello\n0\nX-Sum: 1\n\n"),
       passes("Trailer goes with them", "9110 6.6.2",
              "POST / HTTP/1.1\nHost: h\nTrailer: X-Sum\nTransfer-Encoding: chunked\n\n"
              "5\nhello\n0\nX-Sum: 1\n\n",

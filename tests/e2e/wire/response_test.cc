@@ -213,6 +213,10 @@ TEST(Wire, ResponseFraming) {
       chunked("but not all of them", "9110 6.5.1",
               "2\nok\n0\nContent-Length: 9\nSet-Cookie: a\nX-Sum: 1\nLocation: /\n\n",
               "2\nok\n0\nX-Sum: 1\n\n"),
+      answered("a trailer that Connection names", "9110 7.6.1",
+               "HTTP/1.1 200 OK\nConnection: X-Hop\nTransfer-Encoding: chunked\n\n"
+               "2\nok\n0\nX-Hop: 1\n\n",
+               "HTTP/1.1 200 OK\n{added}Transfer-Encoding: chunked\n\n2\nok\n0\n\n"),
       answered("Trailer with them", "9110 6.6.2",
                "HTTP/1.1 200 OK\nTrailer: X\nTransfer-Encoding: chunked\n\n0\nX: 1\n\n",
                "HTTP/1.1 200 OK\nTrailer: X\n{added}Transfer-Encoding: chunked\n\n0\nX: 1\n\n"),
