@@ -135,8 +135,10 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
   for (const Listener& unwanted : inherited.listeners) {
     if (unwanted.is_systemds) {
-      log::warning("systemd listens on {}, which server.listen does not name: nobody serves it",
-                   unwanted.address.to_string());
+      log::warning(
+          "systemd holds {}, but server.listen does not include it: connections there are not "
+          "served",
+          unwanted.address.to_string());
     }
   }
   if (!inherited.is_takeover) announce_addresses();
@@ -265,7 +267,7 @@ void Master::become_ready() {
   if (calls_orphans_) supervisor_.call_in_orphans();
   if (!reload_failure_.empty()) {
     log::error("{}", reload_failure_);
-    log::error("going on with the last config that was good");
+    log::error("continuing with the last good config");
   }
   const std::string state =
       fmt::format("ready: {} of {} backends up, {}", health_.up_count(), config_.backends.size(),

@@ -43,8 +43,8 @@ bool store(std::string_view name, int fd) {
 // One that does not read is not waited for again and again.
 void log_failure() {
   log::warning(
-      "systemd does not take what is to be kept for a crash: after one, ports and counters "
-      "begin anew");
+      "systemd refused to store descriptors: after a crash, listeners and counters will start "
+      "fresh");
 }
 
 }  // namespace
