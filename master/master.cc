@@ -22,7 +22,7 @@ constexpr std::uint64_t kTickMs = 100;
 constexpr std::uint64_t kTakeOverPatienceMs = 20'000;
 constexpr std::uint64_t kWorkersPatienceMs = 5'000;
 
-// The first round of probes may take a time-out and one look more.
+// The first round of probes may take a timeout and one look more.
 std::uint64_t take_over_patience_ms(const HealthConfig& health) {
   const auto timeout_ms = static_cast<std::uint64_t>(health.timeout.count());
   return std::max(kTakeOverPatienceMs, 2 * timeout_ms + kWorkersPatienceMs);
