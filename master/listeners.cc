@@ -96,10 +96,10 @@ Result<Listener> adopt_listener(UniqueFd socket) {
   const int fd = socket.get();
   if (socket_option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM ||
       socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) != 1) {
-    return Error{"it is no listening stream socket"};
+    return Error{"it is not a listening stream socket"};
   }
   const SocketAddress bound = bound_address(fd);
-  if (bound.is_empty()) return Error{"it is no TCP socket"};
+  if (bound.is_empty()) return Error{"it is not a TCP socket"};
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);

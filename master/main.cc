@@ -53,9 +53,9 @@ void describe(CLI::App& app, Options& options) {
       "Signals:\n"
       "  SIGINT, SIGTERM   stop: close the listeners, answer what is in flight, then exit\n"
       "  SIGINT again      cut what is still in flight\n"
-      "  SIGHUP            reload config and binary; `ringmaster ctl reload` also says how it "
-      "went\n"
-      "Exit status: 0 clean stop, 1 bad config or usage, 2 could not start, 3 the stop cut "
+      "  SIGHUP            reload config and binary; `ringmaster ctl reload` also reports "
+      "the outcome\n"
+      "Exit status: 0 clean stop, 1 bad config or usage, 2 could not start, 3 stopped but cut "
       "requests.\n"
       "\n"
       "Examples:\n"
@@ -113,7 +113,7 @@ void say_what_to_try(const std::string& binary) {
       "  curl -i localhost:3000/any/path      # the same path always reaches the same backend\n"
       "  curl -s localhost:9180/status        # who is up, who owns what\n"
       "  curl -s localhost:9180/metrics       # for Prometheus\n"
-      "  curl localhost:3000/sleep/5          # then press ^C here: it is answered all the same\n");
+      "  curl localhost:3000/sleep/5          # then press ^C here: it is still answered\n");
   if (const std::string socket = demo_control_path(); !socket.empty()) {
     fmt::print(
         "  {} ctl --socket {} status\n"

@@ -22,7 +22,7 @@ constexpr std::uint64_t kTickMs = 100;
 constexpr std::uint64_t kTakeOverPatienceMs = 20'000;
 constexpr std::uint64_t kWorkersPatienceMs = 5'000;
 
-// The first round of probes may take a time-out and one look more.
+// The first round of probes may take a timeout and one look more.
 std::uint64_t take_over_patience_ms(const HealthConfig& health) {
   const auto timeout_ms = static_cast<std::uint64_t>(health.timeout.count());
   return std::max(kTakeOverPatienceMs, 2 * timeout_ms + kWorkersPatienceMs);
@@ -135,8 +135,10 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
   for (const Listener& unwanted : inherited.listeners) {
     if (unwanted.is_systemds) {
-      log::warning("systemd listens on {}, which server.listen does not name: nobody serves it",
-                   unwanted.address.to_string());
+      log::warning(
+          "systemd holds {}, but server.listen does not include it: connections there are not "
+          "served",
+          unwanted.address.to_string());
     }
   }
   if (!inherited.is_takeover) announce_addresses();
@@ -263,7 +265,7 @@ void Master::become_ready() {
   if (calls_orphans_) supervisor_.call_in_orphans();
   if (!reload_failure_.empty()) {
     log::error("{}", reload_failure_);
-    log::error("going on with the last config that was good");
+    log::error("continuing with the last good config");
   }
   const std::string state =
       fmt::format("ready: {} of {} backends up, {}", health_.up_count(), config_.backends.size(),

@@ -68,7 +68,7 @@ class Master final : private HealthMonitor::Observer {
     std::string former_control;  // path of the one before, where it was another
     UniqueFd report;
     HandoverChannel handover;
-    bool has_orphans_channel;  // who has lost his master can hand over to us
+    bool has_orphans_channel;  // a worker that has lost its master can hand over to us
     std::vector<std::uint32_t> upstreams;
     std::uint32_t generation;
     bool goes_back;  // to the generation that serves

@@ -27,7 +27,7 @@ AdminResponse text(int status, std::string line) {
 }
 
 AdminResponse only_by_post() {
-  AdminResponse response = text(405, "this changes something: POST");
+  AdminResponse response = text(405, "this changes something: use POST");
   response.fields = {{"Allow", "POST"}};
   return response;
 }
@@ -49,7 +49,8 @@ AdminResponse why(const Segment& segment, const AdminRequest& request) {
   const std::string_view id = request.field("x-request-id");
   std::string json = render_requests_called(segment, id);
   if (!json.empty()) return {200, "application/json", std::move(json), {}};
-  return text(404, fmt::format("no request is called {}, or {} newer ones came to its worker since",
+  return text(404, fmt::format("no request is called {}, or its worker has handled {} newer ones "
+                               "since",
                                id, kRecordedRequests));
 }
 
@@ -93,7 +94,7 @@ AdminRoutes Master::reports() {
 // What / says to those who read it as text.
 std::string Master::overview() {
   return render_status_table(render_status(report())) +
-         "\nThere is more at /status /metrics /healthz /readyz, and in a browser a page at /\n";
+         "\nMore at /status /metrics /healthz /readyz, and in a browser a page at /\n";
 }
 
 void Master::serve_admin(UniqueFd listener) {
@@ -126,7 +127,7 @@ void Master::serve_control() {
   routes["/reload"] = [this](const AdminRequest& request) -> AdminResponse {
     if (request.method != "POST") return only_by_post();
     if (is_stopping()) return text(409, "the service is stopping");
-    log::info("reload: asked for over the control socket");
+    log::info("reload: requested over the control socket");
     reloader_.request(UniqueFd(::fcntl(request.connection, F_DUPFD_CLOEXEC, 3)));
     return {.status = kAnsweredLater, .body = {}};
   };
@@ -152,9 +153,9 @@ AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
     }
     return text(404, fmt::format("no backend is called \"{}\"; there are: {}", name, known));
   }
-  if (!drained) return text(200, fmt::format("{} is in use again, as far as it is healthy", name));
+  if (!drained) return text(200, fmt::format("{} is back in use, if it is healthy", name));
   std::string outcome = fmt::format(
-      "{} gets no new requests; what it has in flight is in `ringmaster ctl status`, and "
+      "{} gets no new requests; `ringmaster ctl status` shows what it has in flight, and "
       "`ringmaster ctl ready {}` puts it back",
       name, name);
   if (health_.up_count() == 0 && !health_.is_panicking()) {
@@ -170,11 +171,11 @@ AdminResponse Master::reopen(const AdminRequest& request) {
   if (is_stopping()) return text(409, "the service is stopping");
   const std::string& path = config_.log.access;
   if (path == "off" || path == "stderr") {
-    return text(200, fmt::format("log.access is \"{}\": there is no file to open anew", path));
+    return text(200, fmt::format("log.access is \"{}\": there is no file to reopen", path));
   }
-  log::info("access log {}: opened anew, by new workers", path);
+  log::info("access log {}: reopened by new workers", path);
   renews_ = true;
-  return text(200, fmt::format("{} is opened anew, by new workers", path));
+  return text(200, fmt::format("{} is being reopened by new workers", path));
 }
 
 ReportSource Master::report() {

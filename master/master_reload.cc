@@ -42,12 +42,12 @@ void log_lines(const std::string& text) {
 
 void Master::reload_step() {
   if (std::exchange(reload_requests_, 0) != 0) {
-    log::info("reload: asked for by SIGHUP");
+    log::info("reload: requested by SIGHUP");
     reloader_.request({});
   }
   if (const std::string refusal = reloader_.take_refusal(); !refusal.empty()) {
     log_lines(refusal);
-    log::error("reload refused: going on as before");
+    log::error("reload refused: the previous config and workers keep serving");
     segment_.master().last_reload_failed.set(1);
   }
   const std::uint64_t now = monotonic_ms();
@@ -97,7 +97,7 @@ void Master::put_in_force() {
   }
   if (!is_new) return;
   if (!segment_.config_archive().keep(config_text_)) {
-    log::warning("the config is longer than {} bytes: it is not kept to fall back on after a crash",
+    log::warning("the config is longer than {} bytes: it is not kept as a fallback after a crash",
                  kMaxArchivedConfig);
   }
 }

@@ -31,7 +31,7 @@ std::unordered_map<std::string, std::uint32_t> upstreams_by_name(const Segment& 
   return by_name;
 }
 
-// In use again, whoever was out of the config before: what was known of him is stale.
+// In use again, a backend that was out of the config before: what was known of it is stale.
 void call_back(UpstreamState& upstream) {
   if (upstream.retired_at_ms() == 0) return;
   upstream.set_health(HealthState::kUnknown, HealthCause::kNone);

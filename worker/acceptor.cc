@@ -58,7 +58,7 @@ bool Acceptor::must_look_away() {
   if (is_full()) {
     if (full_lines_.admits(uv_now(context_.loop))) {
       log::warning(
-          "at the limit of {} a worker (server.max_connections, or half of LimitNOFILE): new "
+          "at the limit of {} per worker (server.max_connections, or half of LimitNOFILE): new "
           "connections wait in the kernel's queue, unanswered{}",
           limit_, full_lines_.note());
     }

@@ -79,7 +79,7 @@ AdminParser::Status AdminParser::parse(std::string_view bytes, std::size_t& cons
 
 AdminParser::Status AdminParser::judge() {
   if (llhttp_.http_major != 1 || llhttp_.http_minor > 1) {
-    return refuse(505, "HTTP/1.0 and HTTP/1.1 are spoken here");
+    return refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
   }
   const bool is_post = accepts_post_ && llhttp_.method == HTTP_POST;
   if (llhttp_.method != HTTP_GET && llhttp_.method != HTTP_HEAD && !is_post) {
@@ -91,7 +91,7 @@ AdminParser::Status AdminParser::judge() {
   if (hosts > 1 || (hosts == 0 && !is_http_1_0())) {
     return refuse(400, "exactly one Host field is needed");
   }
-  if (has_body()) return refuse(413, "a request body is not read here");
+  if (has_body()) return refuse(413, "request bodies are not accepted");
   keep_alive_ = llhttp_should_keep_alive(&llhttp_) != 0;
   request_.method = is_post ? "POST" : "GET";
   split_target();

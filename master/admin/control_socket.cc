@@ -70,7 +70,7 @@ void lead_to_control_socket(const std::string& path) {
   ::unlink(link.c_str());
   // Renamed into its place: there is always something there.
   if (::symlink(path.c_str(), link.c_str()) != 0 || ::rename(link.c_str(), place.c_str()) != 0) {
-    log::warning("{} does not lead to the control socket: {}", place, std::strerror(errno));
+    log::warning("cannot link {} to the control socket: {}", place, std::strerror(errno));
   }
 }
 

@@ -77,7 +77,7 @@ void read_listen(TableReader& table, std::vector<SocketAddress>& listen) {
     if (!other) continue;
     const std::string how = *other == *at
                                 ? "is in the list twice"
-                                : fmt::format("cannot be had beside \"{}\"", other->to_string());
+                                : fmt::format("conflicts with \"{}\"", other->to_string());
     const auto index = static_cast<std::size_t>(at - listen.begin());
     table.problem("listen", table.position_of("listen", index),
                   fmt::format("\"{}\" {}, remove one", at->to_string(), how));
@@ -265,9 +265,8 @@ void check_admin_address(ConfigReader& document, const Config& config) {
   const auto written = document.position_of("admin", "listen");
   const bool is_default = written.line == 0;
   const std::string how =
-      *other == wanted
-          ? "is an address of server.listen too"
-          : fmt::format("cannot be had beside \"{}\" of server.listen", other->to_string());
+      *other == wanted ? "is an address of server.listen too"
+                       : fmt::format("conflicts with \"{}\" of server.listen", other->to_string());
   document.problem(is_default ? document.position_of("server", "listen") : written, "admin.listen",
                    fmt::format("\"{}\"{} {}, must be another", wanted.to_string(),
                                is_default ? " (the default)" : "", how));

@@ -51,7 +51,7 @@ void look_at_access_log(const LogConfig& log, std::vector<std::string>& warnings
   const std::string directory = std::filesystem::path(log.access).parent_path();
   if (::access(directory.c_str(), F_OK) == 0) return;
   warnings.push_back(
-      fmt::format("log.access = \"{}\": there is no directory {}, so that nothing is "
+      fmt::format("log.access = \"{}\": there is no directory {}, so nothing is "
                   "logged",
                   log.access, directory));
 }
@@ -90,8 +90,8 @@ std::optional<std::string> warning_of_file_limit(const ServerConfig& server) {
   const rlim_t needed = 2 * rlim_t{server.max_connections} + kOtherFiles;
   if (needed <= files.rlim_cur) return std::nullopt;
   return fmt::format(
-      "server.max_connections = {} may need {} open files a worker, and the limit is {}: raise it "
-      "(LimitNOFILE, ulimit -n), or lower max_connections",
+      "server.max_connections = {} may need {} open files per worker, and the limit is {}: raise "
+      "it (LimitNOFILE, ulimit -n), or lower max_connections",
       server.max_connections, needed, files.rlim_cur);
 }
 

@@ -49,7 +49,7 @@ Result<std::vector<std::string>> find_sockets(const CtlOptions& options) {
     why += format_problem(options.config_file, problem) + "\n";
   }
   if (why.empty()) why = options.config_file + " names no admin.socket\n";
-  return Error{why + "where is the master's control socket? Say it with --socket"};
+  return Error{why + "where is the master's control socket? Give it with --socket"};
 }
 
 // To the first that answers.
@@ -63,7 +63,7 @@ Result<UniqueFd> connect_to_master(const CtlOptions& options) {
     errors += socket.error() + "; ";
   }
   return Error{errors +
-               "is ringmaster running, with admin.socket set or under systemd? Say which socket "
+               "is ringmaster running, with admin.socket set or under systemd? Give the socket "
                "with --socket"};
 }
 
@@ -104,7 +104,7 @@ Result<Answer> receive(int socket) {
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return Error{"the master closed the connection without an answer; see its log"};
     if (llhttp_execute(&parser, bytes.data(), static_cast<std::size_t>(n)) != HPE_OK) {
-      return Error{"the master's answer cannot be read"};
+      return Error{"cannot read the master's answer"};
     }
   }
   answer.status = parser.status_code;
@@ -158,7 +158,7 @@ int show_why(const CtlOptions& options) {
   const bool is_visible =
       std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
   if (id.empty() || !is_visible) {
-    return report(Error{"that is no request id: it has visible characters only"}, options.json);
+    return report(Error{"a request ID has visible characters only"}, options.json);
   }
   return show(ask(options, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
               render_request_story);
@@ -167,33 +167,33 @@ int show_why(const CtlOptions& options) {
 }  // namespace
 
 CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
-  CLI::App* ctl = app.add_subcommand("ctl", "Ask the running master, or tell it what to do");
+  CLI::App* ctl = app.add_subcommand("ctl", "Query or control the running master");
   ctl->fallthrough();
   ctl->require_subcommand(0, 1);
   ctl->footer(
-      "Exit status: 0 done, 1 refused or not possible; what it says then is on stderr, with "
-      "--json\n"
-      "on stdout: {\"ok\": false, \"message\": ...}.\n"
+      "Exit status: 0 done, 1 refused or failed; the reason goes to stderr (with --json to "
+      "stdout,\n"
+      "as {\"ok\": false, \"message\": ...}).\n"
       "\n"
       "Examples:\n"
       "  ringmaster ctl status\n"
       "  ringmaster ctl drain s1            # no new requests; `ready s1` puts it back\n"
-      "  ringmaster ctl why ID              # the X-Request-Id of an answer, or of the access "
+      "  ringmaster ctl why ID              # X-Request-Id of an answer, or id in the access "
       "log\n");
   ctl->add_option("--socket", options.socket,
                   "Control socket; default: the service's, else admin.socket of the config");
-  ctl->add_flag("--json", options.json, "Print JSON instead of a table or a text");
+  ctl->add_flag("--json", options.json, "Print JSON instead of a table or text");
   const auto add = [&](const char* name, const char* what) {
     CLI::App* command = ctl->add_subcommand(name, what);
     command->fallthrough();
     command->callback([&options, name] { options.command = name; });
     return command;
   };
-  add("status", "Backends, workers, the limiter");
-  add("reload", "Load config and binary anew; waits, and exits with the outcome");
-  add("reopen", "Open the access log anew, after it was renamed; leaves the config alone");
+  add("status", "Backends, workers, rate limit");
+  add("reload", "Reload config and binary; waits for the outcome");
+  add("reopen", "Reopen the access log after it was renamed; leaves the config alone");
   for (const auto& [name, what] :
-       {std::pair{"drain", "Give a backend no new requests, until it is made ready again"},
+       {std::pair{"drain", "Send a backend no new requests, until `ready`"},
         std::pair{"ready", "Use a drained backend again"}}) {
     add(name, what)->add_option("NAME", options.argument, "Name of a backend")->required();
   }
@@ -201,8 +201,8 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
       ->add_option("REQUEST-ID", options.argument, "Its X-Request-Id")
       ->required();
   CLI::App* recorder = add("recorder", "The last requests of all workers");
-  auto* dead = recorder->add_flag("--dead", options.dead,
-                                  "Those that a worker was at when it died, and no others");
+  auto* dead =
+      recorder->add_flag("--dead", options.dead, "Only requests in flight when their worker died");
   recorder->add_option("--last", options.last, "How many")
       ->capture_default_str()
       ->check(CLI::Range(std::size_t{1}, kMostReportedRequests))
@@ -213,8 +213,8 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
 int run_ctl(const CtlOptions& options) {
   if (options.command.empty()) {
     fmt::print(stderr,
-               "ringmaster ctl: what is it to do? status, reload, reopen, drain NAME, ready NAME, "
-               "why REQUEST-ID or recorder\nRun with --help for more information.\n");
+               "ringmaster ctl: no command given; use status, reload, reopen, drain NAME, ready "
+               "NAME, why REQUEST-ID or recorder\nRun with --help for more information.\n");
     return kRefused;
   }
   if (options.command == "status") {

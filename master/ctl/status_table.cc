@@ -72,7 +72,7 @@ std::string requests(const Json& status) {
 std::string limiter(const Json& status) {
   const Json& limit = status.at("rate_limit");
   if (limit.at("requests_per_second").get<std::uint64_t>() == 0) return "";
-  return fmt::format("rate limit {}/s a client, burst {}: {} known, {} refused\n",
+  return fmt::format("rate limit {}/s per client, burst {}: {} known, {} refused\n",
                      limit.at("requests_per_second").dump(), limit.at("burst").dump(),
                      counted(limit.at("entries").get<std::uint64_t>(), "client"),
                      counted(limit.at("dropped").get<std::uint64_t>(), "request"));
@@ -80,7 +80,7 @@ std::string limiter(const Json& status) {
 
 std::string reload(const Json& status) {
   if (status.at("config").at("last_reload_successful").get<bool>()) return "";
-  return "THE LAST RELOAD FAILED, the config before it serves: the log says why\n";
+  return "THE LAST RELOAD FAILED, the previous config serves: the log says why\n";
 }
 
 std::string backends(const Json& status) {

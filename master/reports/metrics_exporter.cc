@@ -68,7 +68,7 @@ bool is_up(HealthState state) noexcept {
 
 void add_requests(MetricFamilies& families, const Rows& rows, const WorkerTotals& workers) {
   auto requests = families.counter("requests_total",
-                                   "Requests answered through a backend, one a client request.");
+                                   "Requests answered through a backend, one per client request.");
   for (const auto& row : rows) requests.add({{"backend", row.name}}, row.totals.requests());
 
   families.counter("requests_dropped_total", "Requests refused by the rate limiter with 429.")
@@ -97,13 +97,13 @@ void add_outcomes(MetricFamilies& families, const Rows& rows, const WorkerTotals
   }
   auto rejected = families.counter("ringmaster_rejected_total",
                                    "Requests and connections that Ringmaster itself answered or "
-                                   "closed, by reason; without the rate limit.");
+                                   "closed, by reason; except by rate limit.");
   for (const auto& info : kRejectReasons) {
     if (info.reason == RejectReason::kRateLimited) continue;
     rejected.add({{"reason", info.label}}, workers.rejected[static_cast<std::size_t>(info.reason)]);
   }
   auto retries = families.counter("ringmaster_retries_total",
-                                  "Requests sent once more, by the backend that failed them and "
+                                  "Retried requests, by the backend that failed them and "
                                   "why.");
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < kRetryCauseLabels.size(); ++i) {
@@ -171,7 +171,7 @@ void add_upstream(MetricFamilies& families, const Rows& rows) {
     connections.add({{"backend", row.name}, {"state", "busy"}}, row.totals.connections_busy);
   }
   auto reused = families.counter("ringmaster_upstream_connections_reused_total",
-                                 "Requests sent over a connection that had served before.");
+                                 "Requests sent over a reused connection.");
   for (const auto& row : rows) {
     reused.add({{"backend", row.name}}, row.totals.connections_reused);
   }
@@ -216,7 +216,7 @@ void add_clients(MetricFamilies& families, const ReportSource& source,
       .add({}, source.rate_limit_entries);
   families
       .counter("ringmaster_rate_limit_overflow_total",
-               "Requests charged to a shared bucket, for the rate limiter's table was full.")
+               "Requests charged to a shared bucket, because the rate limiter's table was full.")
       .add({}, workers.rate_limit_overflow);
   families
       .counter("ringmaster_access_log_dropped_total",

@@ -48,7 +48,7 @@ class Ring {
 using Moves = std::map<std::pair<std::uint32_t, std::uint32_t>, double>;
 
 // Exact, in two rounds against the order of the walk: whoever is in use and lies next is known at
-// each point without looking for him. While backups serve, an arc counts as a whole for whoever
+// each point without looking for it. While backups serve, an arc counts as a whole for whoever
 // serves its end.
 Moves find_moves(const Ring& ring) {
   Moves moves;

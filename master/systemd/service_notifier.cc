@@ -68,7 +68,7 @@ bool ServiceNotifier::try_to_send(const std::string& assignment) {
   const int result = tell_systemd(assignment);
   if (result == -EAGAIN) {
     if (!std::exchange(waited_, true))
-      log::warning("systemd does not listen: what it is told waits");
+      log::warning("systemd is not reading notifications; they are queued");
     return false;
   }
   if (result < 0 && !std::exchange(failed_, true)) {

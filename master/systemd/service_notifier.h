@@ -24,7 +24,7 @@ class ServiceNotifier {
   // A reload begins; ready() ends it, whatever came of it.
   void reloading();
   void stopping();
-  // What is under way may take that long from now, also where the unit's time-out is shorter.
+  // What is under way may take that long from now, also where the unit's timeout is shorter.
   void ask_for_time(std::uint64_t ms);
   // One line for people, shown by `systemctl status`: "serving: 3 of 3 backends up, 4 workers".
   // Sent only when it differs from the last. Called now and then: what found no room before is sent

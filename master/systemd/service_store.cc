@@ -51,8 +51,8 @@ bool store_all(const std::vector<Listener>& listeners) {
 // One that does not read is not waited for again and again.
 void log_failure() {
   log::warning(
-      "systemd does not take what is to be kept for a crash: after one, ports and counters "
-      "begin anew");
+      "systemd refused to store descriptors: after a crash, listeners and counters will start "
+      "fresh");
 }
 
 }  // namespace

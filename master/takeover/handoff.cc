@@ -148,7 +148,7 @@ Result<std::optional<Handoff>> read_handoff() {
     });
     return std::optional<Handoff>(std::move(handoff));
   } catch (const std::exception& error) {
-    return Error{std::string("what the image before left cannot be read: ") + error.what()};
+    return Error{std::string("cannot read the previous image's handoff: ") + error.what()};
   }
 }
 

@@ -28,7 +28,7 @@ void adopt_memory(Inheritance& inherited, UniqueFd memory,
     inherited.segment.emplace(*std::move(segment));
     return;
   }
-  log::warning("{}: starting with a fresh one; counters and rate limits begin anew",
+  log::warning("{}: starting with a fresh one; counters and rate limits start from zero",
                segment.error());
   if (inherited.is_takeover) start_anew(inherited, backends);
   std::move(inherited.workers.begin(), inherited.workers.end(),

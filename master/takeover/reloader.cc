@@ -168,7 +168,7 @@ ReloadQueue Reloader::duplicate_queue() const {
 }
 
 void Reloader::begin() {
-  if (launch_.config_file.empty()) return fail("the demo has no config file to load anew");
+  if (launch_.config_file.empty()) return fail("the demo has no config file to reload");
   phase_ = Phase::kChecking;
   check_ = new Check{};
   check_->owner = this;

@@ -49,7 +49,7 @@ class Reloader {
   void tell_failure(const std::string& why);
   // The service stops: no reload any more.
   void give_up();
-  // Takes a note of the last outcome that was not told yet to the master: a refusal, for his log.
+  // Takes a note of the last outcome that was not told yet to the master: a refusal, for its log.
   std::string take_refusal() { return std::exchange(refusal_, {}); }
 
   // For the next image: duplicates.

@@ -25,7 +25,7 @@ namespace ringmaster {
 
 class Supervisor {
  public:
-  // What the supervisor borrows; all of it outlives him.
+  // What the supervisor borrows; all of it outlives the supervisor.
   struct Resources {
     uv_loop_t* loop;
     const Config& config;

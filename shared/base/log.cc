@@ -62,8 +62,8 @@ class Priority final : public spdlog::custom_flag_formatter {
   }
 };
 
-// systemd.exec(5), JOURNAL_STREAM: device and inode of the stream, so that one who redirected
-// stderr elsewhere is not taken in by a variable that he inherited.
+// systemd.exec(5), JOURNAL_STREAM: device and inode of the stream, so that a process whose
+// stderr was redirected elsewhere is not taken in by a variable that it inherited.
 bool is_journal(int fd) {
   const char* stream = std::getenv("JOURNAL_STREAM");
   struct stat status;

@@ -1,4 +1,4 @@
-// What the master counts, kept in the segment so that it outlives him. Single writer: the master.
+// What the master counts, kept in the segment to outlive the master. Single writer: the master.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // Where requests of one config generation may go: its backends and the two rings over them (the
-// normal ones and the backups). Writer: the master, before he forks that generation's workers;
+// normal ones and the backups). Writer: the master, before it forks that generation's workers;
 // never changed after. Readers: the workers. What changes (health, addresses, load) lies elsewhere:
 // upstream_state, metrics_slab.
 #pragma once

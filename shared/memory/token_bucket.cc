@@ -6,13 +6,13 @@
 //   1. has seen it pending,
 //   2. then looks at all the others: none is the client's own, and none before it is pending,
 //   3. makes those pending behind it nobody's,
-//   4. clears the bit, which fails if the entry is no longer what he saw in (1).
+//   4. clears the bit, which fails if the entry is no longer what it saw in (1).
 // So there are never two: of two confirmed at once each would have to be claimed after the other's
 // step 2 had passed it, and hence after the other's claim. Killed anywhere, a worker leaves at
 // worst a pending entry, which the client's next request confirms; or time frees it like any other.
 //
 // Confirming takes the bucket's first token. A pending entry has none taken: its arrival time only
-// keeps it from being given away, and another claimant finds what he lost by looking again.
+// keeps it from being given away, and another claimant finds what it lost by looking again.
 #include "shared/memory/token_bucket.h"
 
 #include <algorithm>
@@ -201,7 +201,7 @@ void TokenBucketTable::note_used(const BucketSet& set) noexcept {
 template <class Visit>
 void TokenBucketTable::for_each_used(Visit&& visit) const noexcept {
   for (std::size_t first = 0; first <= mask_; first += kSetsPerPage) {
-    // relaxed: whoever comes meanwhile is found, or is not, as if he had come later.
+    // relaxed: a claim made meanwhile is found, or is not, as if it had come later.
     const std::atomic_ref used(page_used_[first / kSetsPerPage]);
     if (used.load(std::memory_order_relaxed) == 0) continue;
     const std::size_t end = std::min<std::size_t>(first + kSetsPerPage, mask_ + std::size_t{1});

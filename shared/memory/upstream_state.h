@@ -148,7 +148,7 @@ class alignas(kCacheLine) UpstreamState {
   std::atomic<std::uint32_t> health_;  // state, cause, share of keys: one word, so they agree
   std::atomic<std::uint32_t> address_at_;
   std::array<SocketAddress, kAddressCells> addresses_;
-  // relaxed, all by the master: facts for people and for his successor, not for the workers.
+  // relaxed, all by the master: facts for people and for its successor, not for the workers.
   std::atomic<std::uint32_t> drained_;
   std::atomic<std::uint64_t> ramp_began_ms_;
   std::atomic<std::int64_t> changed_at_ms_;
@@ -161,7 +161,7 @@ static_assert(std::is_trivially_destructible_v<UpstreamState>);
 static_assert(std::is_trivially_copyable_v<SocketAddress>);  // copied as bytes
 
 // Which backends workers could not reach. A bit set is a question to the master, who probes and
-// decides; an eventfd beside it wakes him. Writers: any worker (set), the master (clear).
+// decides; an eventfd beside it wakes the master. Writers: any worker (set), the master (clear).
 class alignas(kCacheLine) SuspicionBoard {
  public:
   // True if the bit was not set yet: then the reporter wakes the master.

@@ -73,7 +73,7 @@ TEST(DrainedBackend, ThatDiesIsNotWaitedFor) {
   EXPECT_NE(waiting.receive().backend(), drained.name());
 }
 
-// What an operator has taken out cannot be ejected; and he may have forgotten.
+// What an operator has taken out cannot be ejected; and they may have forgotten.
 TEST(DrainedBackend, ThatIsSwitchedOffIsNoEjection) {
   Backend a("a"), b("b");
   const std::string often = "[health]\ninterval = \"50ms\"\n";

@@ -84,7 +84,7 @@ TEST(Log, AWorkerThatIsFullSaysSoOnce) {
   std::vector<Client> clients;
   for (int i = 0; i < 6; ++i) clients.emplace_back(ringmaster.endpoint());
   ASSERT_TRUE(wait_until([&] {
-    return ringmaster.process().log().find("at the limit of 2 a worker") != std::string::npos;
+    return ringmaster.process().log().find("at the limit of 2 per worker") != std::string::npos;
   }));
   // All of the others get their turn, and each of them finds it full once more.
   while (!clients.empty()) {

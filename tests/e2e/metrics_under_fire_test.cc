@@ -214,7 +214,7 @@ std::vector<pid_t> serving_workers(const Ringmaster& ringmaster) {
   return pids;
 }
 
-// As wait_until(), but asking the master costs him time, which a hundred forks need.
+// As wait_until(), but asking the master costs it time, which a hundred forks need.
 template <class Condition>
 bool wait_for_master(Condition&& condition) {
   return wait_until(

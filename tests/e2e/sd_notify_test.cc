@@ -138,7 +138,7 @@ void reload(const Ringmaster& ringmaster, NotifySocket& systemd) {
   EXPECT_TRUE(wait_until([&] { return count_of("READY=1\n", systemd.said()) > before; }));
 }
 
-// The first round of probes may take longer than the unit's time-out.
+// The first round of probes may take longer than the unit's timeout.
 TEST(SdNotify, AsksForTheTimeThatAStartOrAReloadMayTake) {
   Systemd systemd;
   Backend backend("s1");

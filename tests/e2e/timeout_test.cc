@@ -266,7 +266,7 @@ TEST(Timeout, AClientThatTakesALongAnswerSlowlyGetsItAll) {
   const Stopwatch watch;
   client.receive_body(response, [&](std::string_view bytes) {
     received += bytes.size();
-    // What a worker reads at once takes longer than its time-out; then as fast as can be.
+    // What a worker reads at once takes longer than its timeout; then as fast as can be.
     if (watch.elapsed() < seconds(4)) ::poll(nullptr, 0, static_cast<int>(bytes.size() / 100));
   });
   EXPECT_EQ(received, body.size());

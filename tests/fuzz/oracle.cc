@@ -40,7 +40,7 @@ std::string shown(const FieldLines& fields) {
 // ---- Which fields may pass ----
 
 // For the neighbour only, whatever Connection says (RFC 9110 section 7.6.1), or a danger beyond
-// him.
+// it.
 bool is_hop_by_hop(std::string_view name) {
   if (same_name(name, "proxy-status")) return false;
   return has_prefix(name, "proxy-") ||
@@ -140,7 +140,7 @@ void demand_trailer_field(const StrictMessage& in, const StrictMessage& out) {
 }
 
 // Nothing of framing, routing, identity or the connection comes after the fact (RFC 9110 section
-// 6.5.1); what comes is the sender's, in his order.
+// 6.5.1); what comes is the sender's, in its order.
 void demand_sound_trailers(const StrictMessage& in, const StrictMessage& out) {
   auto next = in.trailers.begin();
   for (const FieldLine& trailer : out.trailers) {

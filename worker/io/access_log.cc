@@ -75,8 +75,8 @@ void AccessLog::on_beat() {
   untold_lines_ = 0;
   if (error == 0) return log::info("access log {}: written again", destination_);
   log::warning(
-      "access log {}: {}; requests are served all the same, their lines dropped and counted "
-      "(ringmaster_access_log_dropped_total); it is tried again and again",
+      "access log {}: {}; requests are still served, log lines are dropped and counted "
+      "(ringmaster_access_log_dropped_total); retrying",
       destination_, std::strerror(error));
 }
 

@@ -1,7 +1,7 @@
 // What one worker gives another when it drains: a client's connection that waits for a request, or
 // a tunnel with both its ends, each with the bytes that were received and not passed on. One
 // message a connection, over the HandoverChannel, the sockets along with it (SCM_RIGHTS). The two
-// workers may be of different versions: whoever meets a message he does not know closes what came
+// workers may be of different versions: one that meets a message it does not know closes what came
 // with it.
 #pragma once
 
@@ -32,7 +32,7 @@ struct ConnectionToHand {
 };
 
 enum class HandStatus : std::uint8_t { kSent, kTryAgain, kImpossible };
-// kSent: the connection is the other's; the caller closes his descriptors, and says nothing on
+// kSent: the connection is the other's; the caller closes its descriptors, and says nothing on
 // them.
 HandStatus hand_over(int channel, const ConnectionToHand& connection) noexcept;
 

@@ -1,4 +1,4 @@
-// One coarse wheel for all time-outs of a worker: arming, moving and disarming cost a store or two
+// One coarse wheel for all timeouts of a worker: arming, moving and disarming cost a store or two
 // and no system call, unlike a uv_timer_t a connection. Times are kept to within kTickMs, late and
 // never early. The loop is woken only for ticks that somebody may be waiting for.
 #pragma once
@@ -15,7 +15,7 @@ namespace ringmaster {
 
 class TimerWheel;
 
-// A time-out of its owner, who is told once. Disarms itself at destruction. Once linked in the
+// A timeout of its owner, who is told once. Disarms itself at destruction. Once linked in the
 // wheel it stays there while its deadline moves away or is taken back, and is put right when its
 // slot comes up: a connection that is busy touches the wheel's lists a few times a minute.
 class Timer {

@@ -79,7 +79,7 @@ void Exchange::retry_elsewhere() {
   choose_backend();
 }
 
-// A time-out is for a peer that takes nothing: whoever took a part of a long write gets another.
+// A timeout is for a peer that takes nothing: whoever took a part of a long write gets another.
 void Exchange::on_timeout() {
   look_at_clock();
   switch (phase_) {

@@ -203,7 +203,7 @@ void Exchange::finish_response(bool flushed) {
   in_flight_.release();
   unlink();
   const bool unread = !request_done_ || more_came();
-  // Who was ready to send more may have done so before he learns that it is the last answer.
+  // A client with more to send may have sent it before it learns that this is the last answer.
   const bool may_send = unread || head_.keep_alive;
   ending_ = keep_alive_ ? Ending::kKeepAlive : may_send ? Ending::kLinger : Ending::kClose;
   if (flushed) return finish(ending_);

@@ -50,7 +50,7 @@ void BodyRelay::gather(std::string_view prefix, std::span<char> input, Input use
   }
   if (out_ != BodyFraming::kChunked) return;
 
-  // All spans make one chunk: the sender's chunking is his own business.
+  // All spans make one chunk: the sender's chunking is its own business.
   if (batch.data_bytes != 0) {
     const std::size_t size = write_chunk_header(batch.data_bytes, chunk_header_.data());
     batch.pieces[header_at] = as_buf({chunk_header_.data(), size});

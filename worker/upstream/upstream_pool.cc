@@ -56,8 +56,8 @@ bool UpstreamPool::makes_room_after(int error) {
   if (!is_own_shortage(error)) return false;
   if (shortage_lines_.admits(uv_now(context_.loop))) {
     log::error(
-        "short of what a new connection to a backend needs: {}; raise the limit on open files "
-        "(LimitNOFILE) or the range of local ports, or lower upstream.max_idle{}",
+        "cannot open a connection to a backend: {}; raise the limit on open files (LimitNOFILE) "
+        "or the range of local ports, or lower upstream.max_idle{}",
         uv_strerror(error), shortage_lines_.note());
   }
   if (error != UV_EMFILE && error != UV_ENFILE) return false;

@@ -397,11 +397,11 @@ TEST(ConfigLoader, RefusesWrongListenAddresses) {
         "of them",
         "1:37: server.listen: \"[::]:80\" is in the list twice, remove one"}},
       {"server.listen = [\"0.0.0.0:80\", \"[::]:80\", \"0.0.0.0:81\", \"127.0.0.1:80\"]",
-       {"1:57: server.listen: \"127.0.0.1:80\" cannot be had beside \"0.0.0.0:80\", remove one"}},
+       {"1:57: server.listen: \"127.0.0.1:80\" conflicts with \"0.0.0.0:80\", remove one"}},
       {"server.listen = [\"[::1]:80\", \"[::]:80\"]",
-       {"1:30: server.listen: \"[::]:80\" cannot be had beside \"[::1]:80\", remove one"}},
+       {"1:30: server.listen: \"[::]:80\" conflicts with \"[::1]:80\", remove one"}},
       {"server.listen = \"0.0.0.0:9180\"",
-       {"1:17: admin.listen: \"127.0.0.1:9180\" (the default) cannot be had beside "
+       {"1:17: admin.listen: \"127.0.0.1:9180\" (the default) conflicts with "
         "\"0.0.0.0:9180\" of server.listen, must be another"}},
       {"admin.listen = [\"127.0.0.1:9180\"]",
        {"1:16: admin.listen: is a list, must be one string such as \"127.0.0.1:9180\""}},

@@ -62,8 +62,8 @@ TEST(StatusTable, TellsOfRefusalsOfTheLimiterAndOfAReload) {
   EXPECT_EQ(summary(report),
             "ringmaster 1.2.3, generation 4, serving, 1 of 1 backend in use, up 40 d 0 h\n"
             "18 requests answered, 15 refused or cut (client_gone 2, no_backend 13)\n"
-            "rate limit 5/s a client, burst 20: 1 client known, 2 requests refused\n"
-            "THE LAST RELOAD FAILED, the config before it serves: the log says why");
+            "rate limit 5/s per client, burst 20: 1 client known, 2 requests refused\n"
+            "THE LAST RELOAD FAILED, the previous config serves: the log says why");
 }
 
 TEST(StatusTable, AlignsNumbersToTheRightAndTellsHowLongAgo) {

@@ -1,4 +1,4 @@
-// What time-outs promise: never early, late by no more than a tick or two, and free to be moved.
+// What timeouts promise: never early, late by no more than a tick or two, and free to be moved.
 #include "worker/io/timer_wheel.h"
 
 #include <gtest/gtest.h>

@@ -116,7 +116,7 @@ TEST_F(ServiceNotifierTest, KeepsInOrderWhatFindsNoRoom) {
   while (log_.text().empty() && ++sent < 10'000) notifier.ask_for_time(sent);
   notifier.ready();
   notifier.status("serving");
-  EXPECT_EQ(log_.count("warning systemd does not listen: what it is told waits"), 1);
+  EXPECT_EQ(log_.count("warning systemd is not reading notifications; they are queued"), 1);
   EXPECT_EQ(said().size(), sent - 1);
 
   notifier.status("serving");

@@ -1,4 +1,4 @@
-// Who waits for a reload hears how his own ends, not another.
+// Who waits for a reload hears how their own ends, not another.
 #include "master/takeover/reloader.h"
 
 #include <gtest/gtest.h>
@@ -52,8 +52,8 @@ TEST(Reloader, TheNextOneBeginsOnlyWhenTheOneThatFailedIsOver) {
   EXPECT_EQ(reloader.child(), 0);
 
   reloader.succeed("its workers serve after all");
-  EXPECT_EQ(second.heard(), 0) << "that was not his";
-  EXPECT_TRUE(loop.run_until([&] { return reloader.is_accepted(); })) << "his is under way";
+  EXPECT_EQ(second.heard(), 0) << "the other reload ended, not this one";
+  EXPECT_TRUE(loop.run_until([&] { return reloader.is_accepted(); })) << "this one is under way";
   reloader.succeed("done");
   EXPECT_EQ(second.heard(), 200);
 }
