@@ -60,9 +60,11 @@ std::optional<Error> shape_error(std::string_view text, const Example& example) 
   if (is_bare_ipv6(split_address(text).host)) return bare_ipv6_error(text, example.port);
   const auto [host, port] = split_address(text);
   if (!port) {
-    const std::string right =
-        (host.empty() ? example.host : std::string(host)) + ":" + example.port;
-    return Error{shown + " has no port, write for example " + quoted(right)};
+    const bool is_port = whole<std::uint16_t>(host).has_value();
+    const std::string right = (host.empty() || is_port ? example.host : std::string(host)) + ":" +
+                              (is_port ? std::string(host) : example.port);
+    return Error{shown + (is_port ? " has no address" : " has no port") + ", write for example " +
+                 quoted(right)};
   }
   if (host.empty() || host == "*") {
     const std::string right = example.host + ":" + std::string(*port);
@@ -94,18 +96,26 @@ const char* host_name_error(std::string_view host) {
   }
 }
 
-}  // namespace
-
-Result<SocketAddress> parse_listen_address(std::string_view text) {
+Result<SocketAddress> parse_listener(std::string_view text, const Example& example) {
   if (const auto address = SocketAddress::parse(text)) return *address;
-  if (auto error = shape_error(text, {"0.0.0.0", "3000"})) return *std::move(error);
+  if (auto error = shape_error(text, example)) return *std::move(error);
   const auto [host, port] = split_address(text);
   if (!whole<std::uint16_t>(*port)) {
     return Error{quoted(text) + " has no valid port, must be from 0 to 65535"};
   }
-  const std::string local = host == "localhost" ? "127.0.0.1" : "0.0.0.0";
+  const std::string local = host == "localhost" ? "127.0.0.1" : example.host;
   return Error{quoted(text) + " is not a literal address, write for example " +
                quoted(local + ":" + std::string(*port))};
+}
+
+}  // namespace
+
+Result<SocketAddress> parse_listen_address(std::string_view text) {
+  return parse_listener(text, {"0.0.0.0", "3000"});
+}
+
+Result<SocketAddress> parse_admin_address(std::string_view text) {
+  return parse_listener(text, {"127.0.0.1", "9180"});
 }
 
 Result<HostAndPort> parse_backend_address(std::string_view text) {

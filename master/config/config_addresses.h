@@ -13,6 +13,7 @@ namespace ringmaster {
 
 // "0.0.0.0:3000" or "[::]:3000": literal addresses only, port 0 lets the kernel choose.
 Result<SocketAddress> parse_listen_address(std::string_view text);
+Result<SocketAddress> parse_admin_address(std::string_view text);
 
 struct HostAndPort {
   std::string host;  // IPv6 without brackets

@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -49,6 +50,15 @@ LoadedConfig only_problem(ConfigProblem problem) {
   return loaded;
 }
 
+// Leaves the others where they are. `line`: from 1 on.
+void blank_line(std::string& text, std::size_t line) {
+  std::size_t begin = 0;
+  while (--line > 0 && begin < text.size()) begin = text.find('\n', begin) + 1;
+  const std::size_t end = std::min(text.find('\n', begin), text.size());
+  std::fill(text.begin() + static_cast<std::ptrdiff_t>(begin),
+            text.begin() + static_cast<std::ptrdiff_t>(end), ' ');
+}
+
 Error unreadable(std::string_view why) {
   return {fmt::format("cannot be read: {}", why)};
 }
@@ -92,6 +102,24 @@ LoadedConfig load_config_file(const std::string& path) {
   const Result<std::string> text = read_config_file(path);
   if (!text.ok()) return only_problem({0, 0, text.error()});
   return load_config(*text);
+}
+
+std::string find_control_socket(const std::string& path) {
+  constexpr int kMostBrokenLines = 100;
+  const Result<std::string> read = read_config_file(path);
+  if (!read.ok()) return {};
+  std::string text = *read;
+  for (int broken = 0; broken < kMostBrokenLines; ++broken) {
+    try {
+      const toml::table root = toml::parse(text);
+      return root["admin"]["socket"].value_or(std::string());
+    } catch (const toml::parse_error& error) {
+      blank_line(text, error.source().begin.line);
+    } catch (const std::exception&) {
+      return {};
+    }
+  }
+  return {};
 }
 
 std::string format_problem(std::string_view file, const ConfigProblem& problem) {

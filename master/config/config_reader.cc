@@ -47,8 +47,7 @@ std::string range_text(Range<std::int64_t> range) {
 
 }  // namespace
 
-// ---- One table
-// -------------------------------------------------------------------------------------
+// ---- One table ----
 
 const toml::node* TableReader::find(std::string_view key) const {
   return table_ == nullptr ? nullptr : table_->get(key);
@@ -164,8 +163,7 @@ bool TableReader::read_duration(std::string_view key, Range<Duration> range, Dur
   return true;
 }
 
-// ---- The document
-// ----------------------------------------------------------------------------------
+// ---- The document ----
 
 TableReader ConfigReader::table(const std::string& name) {
   known_.push_back({name, false, {}});

@@ -27,8 +27,7 @@ constexpr Range<std::int64_t> kLimit{0, INT32_MAX};               // 0: no limit
 constexpr std::int64_t kHighestRate = 1'000'000;
 constexpr std::string_view kAddressList = "a list of strings such as [\"10.0.0.0/8\"]";
 
-// ---- The tables, in the order of the file
-// -----------------------------------------------------------
+// ---- The tables, in the order of the file ----
 
 // The CPUs that this process may use.
 std::uint32_t usable_cpus() {
@@ -102,7 +101,7 @@ void read_server(TableReader table, ServerConfig& server) {
 
 void read_admin(TableReader table, AdminConfig& admin) {
   admin.listen = *SocketAddress::parse("127.0.0.1:9180");
-  table.read_text("listen", "one string such as \"127.0.0.1:9180\"", parse_listen_address,
+  table.read_text("listen", "one string such as \"127.0.0.1:9180\"", parse_admin_address,
                   admin.listen);
   table.read_text("socket", "a string: a path, or \"\" for none", parse_unix_path, admin.socket);
 }
@@ -139,32 +138,30 @@ void read_rate_limit(TableReader table, RateLimitConfig& limit) {
   if (limit.burst == 0) limit.burst = limit.requests_per_second;
 }
 
-// `key` may not be longer than the interval: its default gives way, what was written is refused.
-void keep_within_interval(TableReader& table, std::string_view key, Duration& value,
-                          Duration interval) {
-  if (value <= interval) return;
-  if (table.has(key)) {
-    table.problem(
-        key, fmt::format("\"{}\" is longer than health.interval = \"{}\", must be at most that",
-                         to_text(value), to_text(interval)));
-  }
-  value = interval;
+// The default of `key` is never longer than the interval; what was written is meant.
+void keep_default_within(const TableReader& table, std::string_view key, Duration interval,
+                         Duration& value) {
+  if (!table.has(key)) value = std::min(value, interval);
 }
 
 void read_health(TableReader table, HealthConfig& health) {
   table.read_text("path", "a string such as \"/health\"", parse_probe_path, health.path);
-  bool times_ok = table.read_duration("interval", kTimeout, health.interval);
-  times_ok = table.read_duration("timeout", kTimeout, health.timeout) && times_ok;
-  times_ok = table.read_duration("fast_interval", kTimeout, health.fast_interval) && times_ok;
+  table.read_duration("interval", kTimeout, health.interval);
+  table.read_duration("timeout", kTimeout, health.timeout);
+  keep_default_within(table, "timeout", health.interval, health.timeout);
+  table.read_duration("fast_interval", kTimeout, health.fast_interval);
+  keep_default_within(table, "fast_interval", health.interval, health.fast_interval);
   table.read_whole("rise", {1, 100}, health.rise);
   table.read_whole("fall", {1, 100}, health.fall);
   table.read_text("expect", "a string such as \"200-399\"", parse_status_ranges, health.expect);
   table.read_number("panic_threshold", {0.0, 1.0}, health.panic_threshold);
   table.read_duration("slow_start", kDelay, health.slow_start);
 
-  if (!times_ok) return;  // it would be held against a default in the place of what is wrong
-  keep_within_interval(table, "timeout", health.timeout, health.interval);
-  keep_within_interval(table, "fast_interval", health.fast_interval, health.interval);
+  if (table.has("expect") && table.has("path") && health.path.empty()) {
+    table.problem("expect",
+                  "has no effect while health.path is \"\" (a connection is enough), set a "
+                  "path or remove this");
+  }
 }
 
 void read_upstream(TableReader table, UpstreamConfig& upstream) {
@@ -182,8 +179,7 @@ void read_log(TableReader table, LogConfig& log) {
   table.read_text("access", "a string such as \"off\"", parse_access_log, log.access);
 }
 
-// ---- Backends
-// ---------------------------------------------------------------------------------------
+// ---- Backends ----
 
 void read_backend(TableReader& table, BackendConfig& backend) {
   HostAndPort address;
@@ -227,8 +223,7 @@ void read_backends(ConfigReader& document, std::vector<TableReader>& tables,
   }
 }
 
-// ---- What only shows when tables are read together
-// --------------------------------------------------
+// ---- What only shows when tables are read together ----
 
 void check_backends(ConfigReader& document, std::vector<TableReader>& tables,
                     const std::vector<BackendConfig>& backends) {

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "master/config/config_text.h"
+#include "master/config/config_values.h"
 #include "shared/base/socket_address.h"
 
 namespace ringmaster {
@@ -73,6 +74,17 @@ void look_at_addresses(const std::vector<BackendConfig>& backends,
   warnings.push_back(first + others + ": it is probed, and gets its keys, once for each");
 }
 
+void look_at_health(const HealthConfig& health, std::vector<std::string>& warnings) {
+  const auto longer = [&](std::string_view key, Duration value, std::string_view what) {
+    if (value <= health.interval) return;
+    warnings.push_back(fmt::format("health.{} = \"{}\" is longer than health.interval = \"{}\": {}",
+                                   key, to_text(value), to_text(health.interval), what));
+  };
+  longer("timeout", health.timeout, "a backend that hangs is probed only once in that time");
+  longer("fast_interval", health.fast_interval,
+         "a backend in doubt is probed less often than one that is fine");
+}
+
 }  // namespace
 
 std::vector<std::string> warnings_of(const Config& config) {
@@ -80,6 +92,7 @@ std::vector<std::string> warnings_of(const Config& config) {
   look_at_addresses(config.backends, warnings);
   look_at_listeners(config, warnings);
   look_at_access_log(config.log, warnings);
+  look_at_health(config.health, warnings);
   return warnings;
 }
 

@@ -40,10 +40,11 @@ Result<std::vector<std::string>> find_sockets(const CtlOptions& options) {
   } else if (options.config_file == kDefaultConfig) {
     places.push_back(kServiceSocket);
   }
-  const LoadedConfig loaded = load_config_file(options.config_file);
-  const std::string& configured = loaded.config.admin.socket;
-  if (loaded.problems.empty() && !configured.empty()) places.push_back(configured);
+  // Also of a file that was just broken: then more than ever somebody wants to look.
+  const std::string configured = find_control_socket(options.config_file);
+  if (!configured.empty()) places.push_back(configured);
   if (!places.empty()) return places;
+  const LoadedConfig loaded = load_config_file(options.config_file);
   std::string why;
   for (const ConfigProblem& problem : loaded.problems) {
     why += format_problem(options.config_file, problem) + "\n";

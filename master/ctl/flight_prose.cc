@@ -36,8 +36,7 @@ std::string outcome_of(const Json& request) {
   return reason.is_null() ? outcome : outcome + ": " + text_of(reason.at("label"));
 }
 
-// ---- The story of one request, a sentence a line
-// ---------------------------------------------------
+// ---- The story of one request, a sentence a line ----
 
 std::string_view why_not_asked(std::string_view what) {
   if (what == "down") return "is down";

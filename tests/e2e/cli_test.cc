@@ -111,12 +111,16 @@ TEST(Check, WarnsOfWhatIsHardlyMeant) {
   const std::string twin = "[[backend]]\nname = \"s2\"\naddress = \"LOCALHOST.:1\"\n";
   const std::string first = "[[backend]]\nname = \"s1\"\naddress = \"localhost:1\"\n";
   const Finished finished = check(
-      "[server]\nlisten = \"0.0.0.0:1\"\n[log]\naccess = \"/no/such/access.log\"\n" + first + twin);
+      "[server]\nlisten = \"0.0.0.0:1\"\n[log]\naccess = \"/no/such/access.log\"\n"
+      "[health]\ninterval = \"1s\"\ntimeout = \"2s\"\nfast_interval = \"3s\"\n" +
+      first + twin);
   EXPECT_EQ(finished.exit, kOk) << finished.log;
   EXPECT_EQ(finished.output, "ok\n");
   for (const char* warning :
        {"backends \"s1\" and \"s2\" have the same .*", "backend \"s1\" is this balancer itself.*",
-        "log\\.access = .* there is no directory /no/such, .*"}) {
+        "log\\.access = .* there is no directory /no/such, .*",
+        "health\\.timeout = \"2s\" is longer than health\\.interval = \"1s\": .*",
+        "health\\.fast_interval = \"3s\" is longer .*"}) {
     EXPECT_TRUE(has_line(finished.log, std::string("c\\.toml: warning: ") + warning))
         << warning << "\n"
         << finished.log;

@@ -102,6 +102,34 @@ TEST(Ctl, SaysWhenNobodyAnswers) {
   EXPECT_NE(reload.log.find("/nonexistent/control.sock"), std::string::npos);
 }
 
+// Now more than ever: the file was just broken, and somebody wants to look, or to try again.
+TEST(Ctl, FindsTheMasterByAFileThatIsBrokenElsewhere) {
+  TempDir dir;
+  const std::string file = dir.path("c.toml");
+  Backend backend("s1");
+  const std::string good =
+      complete_config("[admin]\nsocket = \"" + dir.path("own.sock") + "\"\nlisten = \"" +
+                      own_loopback() + ":0\"\n" + backend.toml());
+  write_whole_file(file, good);
+  Process master({ringmaster_binary(), "-c", file});
+  const auto ctl = [&](const std::string& command) {
+    return run({ringmaster_binary(), "ctl", "-c", file, command});
+  };
+  ASSERT_TRUE(wait_until([&] { return ctl("status").exit == kDone; }));
+
+  for (const char* broken :
+       {"[hash]\nno_such_key = 1\n", "[hash]\nkey = = \"uri\"\n", "[hash\n\"\n"}) {
+    write_whole_file(file, broken + good);
+    EXPECT_EQ(ctl("status").exit, kDone) << broken;
+    const Finished refused = ctl("reload");
+    EXPECT_EQ(refused.exit, kRefused) << broken;
+    EXPECT_NE(refused.log.find(file + ":"), std::string::npos) << refused.log;
+  }
+  EXPECT_NE(master.log().find("reload refused"), std::string::npos) << "the master knows of it";
+  master.signal(SIGTERM);
+  EXPECT_EQ(master.wait_exit(), kDone);
+}
+
 TEST(Ctl, IsTheOwnersAloneAndNotOnTheAdminEndpoint) {
   TempDir dir;
   const std::string path = dir.path("control.sock");

@@ -72,8 +72,7 @@ void write_framing(Writer& out, BodyFraming framing, std::uint64_t content_lengt
   if (framing == BodyFraming::kChunked) out << "Transfer-Encoding: chunked\r\n";
 }
 
-// ---- Requests
-// ----------------------------------------------------------------------------------------
+// ---- Requests ----
 
 // Which X-Forwarded-* are already said by a peer that we believe.
 struct Believed {
@@ -190,8 +189,7 @@ std::size_t write_request_head(const RequestHead& head, const RequestForwarding&
   return to.size();
 }
 
-// ---- Responses
-// ---------------------------------------------------------------------------------------
+// ---- Responses ----
 
 namespace {
 

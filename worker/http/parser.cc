@@ -36,8 +36,7 @@ std::uint32_t readable(std::string_view bytes, const ParseLimits& limits) noexce
 
 }  // namespace
 
-// ---- Requests
-// ----------------------------------------------------------------------------------------
+// ---- Requests ----
 
 void RequestParser::reset() noexcept {
   phase_ = Phase::kEmptyLine;
@@ -165,8 +164,7 @@ ParseStatus RequestParser::finish(bool line_is_stale, const ParseLimits& limits,
   return refusal ? fail(*refusal) : ParseStatus::kComplete;
 }
 
-// ---- Responses
-// ---------------------------------------------------------------------------------------
+// ---- Responses ----
 
 void ResponseParser::reset() noexcept {
   phase_ = Phase::kStatus;

@@ -24,8 +24,7 @@ bool may_begin(std::string_view bytes, std::string_view wanted) noexcept {
   return bytes.substr(0, size) == wanted.substr(0, size);
 }
 
-// ---- Version 1: one line of text (section 2.1)
-// ----------------------------------------------------------------------------------------
+// ---- Version 1: one line of text (section 2.1) ----
 
 constexpr std::string_view kTextStart = "PROXY "sv;
 constexpr std::size_t kMaxTextLine = 107;  // CRLF included
@@ -81,8 +80,7 @@ ProxyHeader parse_text(std::string_view bytes) noexcept {
   return line[end + 1] == '\n' ? parse_text_line(line.substr(0, end)) : kMalformed;
 }
 
-// ---- Version 2: binary (section 2.2)
-// ----------------------------------------------------------------------------------------
+// ---- Version 2: binary (section 2.2) ----
 
 constexpr std::string_view kSignature = "\r\n\r\n\0\r\nQUIT\n"sv;
 constexpr std::size_t kFixedPart = 16;  // signature, version and command, family, length

@@ -350,8 +350,7 @@ void Rig::flush_deferred() {
   progress_ |= !now.empty();
 }
 
-// ---- The backend
-// ---------------------------------------------------------------------------------------------------
+// ---- The backend ----
 
 void Rig::accept_upstreams() {
   for (;;) {

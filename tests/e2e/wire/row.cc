@@ -12,8 +12,7 @@
 namespace ringmaster::test {
 namespace {
 
-// ---- The one place that knows what Ringmaster adds
-// -----------------------------------------------
+// ---- The one place that knows what Ringmaster adds ----
 
 }  // namespace
 

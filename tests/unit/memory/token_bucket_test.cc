@@ -68,7 +68,7 @@ IpAddress ip(const char* text) {
   return *IpAddress::parse(text);
 }
 
-// ---- One process, one client -------------------------------------------------------------------
+// ---- One process, one client ----
 
 TEST(TokenBucket, AdmitsItsBurstAtOnceAndThenOneAnInterval) {
   Table table(kOneSet);
@@ -188,7 +188,7 @@ TEST(TokenBucket, CountsWithTheLargestNumbersThatAConfigAllows) {
   EXPECT_EQ(table->take(3, slowest, kTwentyYears).retry_in_ns, kSecond);
 }
 
-// ---- A rate that changes -----------------------------------------------------------------------
+// ---- A rate that changes ----
 
 TEST(TokenBucketRepriced, AsksNoOneToWaitByTheRateOfBefore) {
   Table table(kOneSet);
@@ -258,7 +258,7 @@ TEST(TokenBucketRepriced, LosesNoTokenThatIsTakenMeanwhile) {
   EXPECT_FALSE(table->take(kTag, rate, kStart).admitted);
 }
 
-// ---- Who is one client -------------------------------------------------------------------------
+// ---- Who is one client ----
 
 TEST(TokenBucket, TellsIpv4ClientsApartByTheWholeAddress) {
   Table table(kOneSet);
@@ -291,7 +291,7 @@ TEST(TokenBucket, PlacesClientsWhereOnlyTheKeysOwnerCanTell) {
   EXPECT_EQ(tags.size(), 1'000u);
 }
 
-// ---- More clients than there is room for -------------------------------------------------------
+// ---- More clients than there is room for ----
 
 TEST(TokenBucket, ChargesNewcomersToAFullSetToOneOverflowBucket) {
   Table table(kOneSet);
@@ -404,7 +404,7 @@ TEST(TokenBucket, ViewsOfDifferentSizesShareTheMemoryInPeace) {
   }
 }
 
-// ---- Many processes ----------------------------------------------------------------------------
+// ---- Many processes ----
 
 constexpr std::uint32_t kProcesses = 4;
 
@@ -539,7 +539,7 @@ TEST(TokenBucket, HoldsItsLimitWhileClientsFightForTheSet) {
   EXPECT_GT(tally->admitted, 0u);
 }
 
-// ---- Killed at any instruction -----------------------------------------------------------------
+// ---- Killed at any instruction ----
 
 constexpr int kKills = 200;
 
