@@ -38,6 +38,44 @@ TEST(Admin, StatusTellsTheSameFacts) {
   }
 }
 
+nlohmann::json shown_config(const Ringmaster& ringmaster) {
+  const Response response = get(ringmaster.admin(), "/status/config");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.field("Content-Type"), "application/json");
+  return nlohmann::json::parse(response.body);
+}
+
+TEST(Admin, ShowsTheConfigInForceWithoutItsComments) {
+  Backend a("a"), b("b");
+  const std::string config =
+      "# the password of the machine room is swordfish\n"
+      "[server]\nworkers = 2  # swordfish\ntrusted_proxies = [\"192.0.2.0/24\"]\n"
+      "[hash]\nbalance_factor = 1.5\n";
+  Ringmaster ringmaster(config + a.toml("backup = false\n"));
+
+  EXPECT_EQ(get(ringmaster.admin(), "/status/config").body.find("swordfish"), std::string::npos);
+  const nlohmann::json shown = shown_config(ringmaster);
+  EXPECT_EQ(shown.at("server").at("workers"), 2);
+  EXPECT_EQ(shown.at("server").at("trusted_proxies"), nlohmann::json({"192.0.2.0/24"}));
+  EXPECT_FALSE(shown.at("server").contains("pre_drain")) << "what the file does not say";
+  EXPECT_EQ(shown.at("hash"), nlohmann::json({{"balance_factor", 1.5}}));
+  EXPECT_EQ(shown.at("backend"),
+            nlohmann::json::array(
+                {{{"name", "a"}, {"address", a.endpoint().to_string()}, {"backup", false}}}));
+
+  // In force is what serves, not what the file says meanwhile.
+  ringmaster.write_config(config + a.toml("backup = 7\n"));
+  EXPECT_EQ(shown_config(ringmaster), shown);
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{1, 0}));
+  EXPECT_EQ(shown_config(ringmaster), shown);
+  ringmaster.write_config(config + b.toml());
+  EXPECT_EQ(shown_config(ringmaster), shown);
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+  const nlohmann::json after = shown_config(ringmaster);
+  EXPECT_EQ(after.at("backend").size(), 1u);
+  EXPECT_EQ(after.at("backend").at(0).at("name"), "b");
+}
+
 TEST(Admin, OnlyReadsAndOnlyWhatItKnows) {
   Backend backend("s1");
   Ringmaster ringmaster(backend.toml());

@@ -1,6 +1,7 @@
 // What waits is handed to the next generation: idle connections, and tunnels with their bytes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -90,6 +91,95 @@ TEST(HandOver, RequestsThatWaitGoAlongWithTheirBytes) {
   EXPECT_EQ(client.receive().body, "/second");
   client.send(std::string_view(third).substr(9));
   EXPECT_EQ(client.receive().body, "/third");
+}
+
+// A stop that comes upon a reload: which connections are with the old workers by then, which with
+// the new ones and which in between is nobody's business but ours.
+class StopDuringHandOver : public ::testing::Test {
+ protected:
+  static constexpr std::size_t kConnections = 400;
+
+  void SetUp() override {
+    for (std::size_t i = 0; i < kConnections; ++i) clients_.emplace_back(ringmaster_.endpoint());
+    for (Client& client : clients_) ASSERT_EQ(client.get("/").status, 200);
+  }
+  bool comes_to_say(const std::string& words) {
+    return wait_until([&] { return ringmaster_.process().log().find(words) != std::string::npos; });
+  }
+  // Every second client asks for something, and only then the service is told to stop.
+  void ask_and_stop() {
+    for (std::size_t i = 0; i < kConnections; i += 2) {
+      clients_[i].send(request_head("GET", "/" + std::to_string(i)));
+    }
+    ringmaster_.process().signal(SIGTERM);
+  }
+  void expect_answers_and_orderly_ends() {
+    for (std::size_t i = 0; i < kConnections; ++i) {
+      try {
+        if (i % 2 == 0) {
+          EXPECT_EQ(clients_[i].receive().body, "/" + std::to_string(i));
+        }
+        EXPECT_TRUE(clients_[i].is_ended()) << i;
+      } catch (const StreamError& error) {
+        ADD_FAILURE() << "connection " << i << ": " << error.what();
+      }
+    }
+    EXPECT_EQ(ringmaster_.process().wait_exit(), kDone);
+    EXPECT_TRUE(ringmaster_.process().is_group_gone());
+  }
+
+  Backend backend_{"s1", [](const Request& request) { return Reply{.body = request.target}; }};
+  Ringmaster ringmaster_{"[server]\nworkers = 2\n" + backend_.toml()};
+  std::vector<Client> clients_;
+};
+
+class StopBehindAReload : public StopDuringHandOver,
+                          public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(When, StopBehindAReload,
+                         ::testing::Values("", "its generation starts", "reloaded: "),
+                         [](const auto& row) {
+                           const std::string words = row.param;
+                           return words.empty()     ? "ItIsAskedFor"
+                                  : words[0] == 'i' ? "TheNewImageStarts"
+                                                    : "ConnectionsAreHandedOver";
+                         });
+
+TEST_P(StopBehindAReload, AnswersWhatWasAskedAndClosesTheRestInOrder) {
+  ringmaster_.process().signal(SIGHUP);
+  ASSERT_TRUE(comes_to_say(GetParam()));
+  ask_and_stop();
+  expect_answers_and_orderly_ends();
+}
+
+void stop_and_wait(const std::vector<pid_t>& workers) {
+  for (const pid_t worker : workers) ::kill(worker, SIGSTOP);
+  for (const pid_t worker : workers) {
+    ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
+  }
+}
+
+// The old workers have given all away, and those that are to take it have not looked yet.
+TEST_F(StopDuringHandOver, LosesNothingOfWhatIsBetweenTheWorkers) {
+  const std::vector<pid_t> old = ringmaster_.workers();
+  ringmaster_.process().signal(SIGHUP);
+  ASSERT_TRUE(comes_to_say("its generation starts"));
+  stop_and_wait(old);
+  ASSERT_TRUE(comes_to_say("reloaded: "));
+  std::vector<pid_t> fresh = ringmaster_.workers();
+  std::erase_if(fresh, [&](pid_t pid) { return std::count(old.begin(), old.end(), pid) > 0; });
+  ASSERT_EQ(fresh.size(), 2u);
+  stop_and_wait(fresh);
+  for (const pid_t worker : old) ::kill(worker, SIGCONT);
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster_.metrics().get("ringmaster_client_connections{state=\"idle\"}") <
+           kConnections / 2.0;
+  }));
+
+  ask_and_stop();
+  ASSERT_TRUE(comes_to_say("stopping: "));
+  for (const pid_t worker : fresh) ::kill(worker, SIGCONT);
+
+  expect_answers_and_orderly_ends();
 }
 
 constexpr std::string_view kUpgrade = "Connection: Upgrade\r\nUpgrade: test\r\n";

@@ -95,5 +95,53 @@ TEST(Log, AWorkerThatIsFullSaysSoOnce) {
   EXPECT_EQ(count(ringmaster.process().log(), "at the limit of"), 1u);
 }
 
+class LogLevel : public ::testing::TestWithParam<int> {};
+const char* const kLevels[] = {"debug", "info", "warning", "error"};
+INSTANTIATE_TEST_SUITE_P(At, LogLevel, ::testing::Range(0, 4),
+                         [](const auto& row) { return std::string(kLevels[row.param]); });
+
+// Without the class Ringmaster, which needs lines that are left out here.
+TEST_P(LogLevel, ShowsLinesOfThatWeightAndGraverOnes) {
+  const TempDir dir;
+  const Endpoint admin = local_endpoint(listen_at({own_loopback(), 0}).get());
+  const Endpoint nobody{admin.ip, 1};
+  write_whole_file(dir.path("ringmaster.toml"),
+                   "[server]\nworkers = 1\nlisten = \"" + admin.ip + ":0\"\n[admin]\nlisten = \"" +
+                       admin.to_string() + "\"\n[log]\nlevel = \"" + kLevels[GetParam()] +
+                       "\"\n[[backend]]\nname = \"s1\"\naddress = \"" + nobody.to_string() +
+                       "\"\n");
+  Process process({ringmaster_binary(), "-c", dir.path("ringmaster.toml")});
+  const auto comes_to_say = [&](const std::string& words) {
+    return wait_until([&] { return process.log().find(words) != std::string::npos; });
+  };
+  ASSERT_TRUE(wait_until([&] {
+    try {
+      return get(admin, "/readyz").body.find("no backend") != std::string::npos;
+    } catch (const StreamError&) {
+      return false;
+    }
+  })) << process.log();
+  const pid_t worker = process.children().at(0);
+  ::kill(worker, SIGKILL);
+  const std::string killed = "worker 0 (pid " + std::to_string(worker) + ")";
+  ASSERT_TRUE(comes_to_say(killed)) << "which is grave at every level";
+  ASSERT_TRUE(wait_until([&] { return process.children().size() == 1; }));
+  process.signal(SIGKILL);
+  ASSERT_TRUE(process.wait_exit());
+  ASSERT_TRUE(wait_until([&] { return process.is_group_gone(); }));
+
+  const std::string log = process.log();
+  const auto expect_at = [&](int level, const std::string& words) {
+    EXPECT_EQ(count(log, words) != 0, level >= GetParam()) << words << " in:\n" << log;
+  };
+  expect_at(0, "worker 0 started");
+  expect_at(1, "listening on ");
+  expect_at(1, "admin on ");
+  expect_at(2, "s1 down: ");
+  expect_at(2, "ready: 0 of 1 backends up");
+  expect_at(2, "master is gone");  // a worker's
+  expect_at(3, killed);
+}
+
 }  // namespace
 }  // namespace ringmaster::test

@@ -113,6 +113,86 @@ TEST(RateLimit, ExemptClientsAreNeverRefused) {
   EXPECT_GT(hammer(ringmaster, "127.0.0.2", 20)[429], 0);
 }
 
+const std::string kBehindAProxy = "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
+
+// Asks once for each of these clients, as a trusted proxy names them.
+std::map<int, int> ask_for(Client& proxy, const std::vector<std::string>& clients) {
+  std::map<int, int> statuses;
+  for (const std::string& ip : clients) {
+    ++statuses[proxy.get("/", "X-Forwarded-For: " + ip + "\r\n").status];
+  }
+  return statuses;
+}
+
+// Addresses that differ in two digits between these.
+std::vector<std::string> addresses(const std::string& before, const std::string& after) {
+  std::vector<std::string> all;
+  for (int i = 10; i < 50; ++i) all.push_back(before + std::to_string(i) + after);
+  return all;
+}
+
+// At most a burst of 5, and 1 a second since.
+void expect_one_limit_for(const std::vector<std::string>& clients, Client& proxy) {
+  const Stopwatch watch;
+  std::map<int, int> statuses = ask_for(proxy, clients);
+  const double seconds_taken = static_cast<double>(watch.elapsed().count()) / 1000;
+  EXPECT_EQ(statuses[200] + statuses[429], static_cast<int>(clients.size()));
+  EXPECT_GE(statuses[200], 5);
+  EXPECT_LE(statuses[200], 5 + seconds_taken + 1) << clients.front();
+}
+
+void expect_no_limit_for(const std::vector<std::string>& clients, Client& proxy) {
+  EXPECT_EQ(ask_for(proxy, clients)[200], static_cast<int>(clients.size())) << clients.front();
+}
+
+TEST(RateLimit, AddressesOfOneIpv6PrefixAreOneClientAndOthersAreNot) {
+  const std::string limit = "[rate_limit]\nrequests_per_second = 1\nburst = 5\n";
+  Backend backend("s1");
+  {
+    Ringmaster ringmaster(kBehindAProxy + limit + backend.toml());
+    Client proxy(ringmaster.endpoint());
+    expect_one_limit_for(addresses("2001:db8:0:1::", ":7"), proxy);
+    expect_no_limit_for(addresses("2001:db8:0:", "::7"), proxy);
+  }
+  {
+    Ringmaster ringmaster(kBehindAProxy + limit + "ipv6_prefix = 56\n" + backend.toml());
+    Client proxy(ringmaster.endpoint());
+    expect_one_limit_for(addresses("2001:db8:0:1", "::7"), proxy);  // two digits of four
+    expect_no_limit_for(addresses("2001:db8:0:", "00::7"), proxy);
+  }
+  {
+    Ringmaster ringmaster(kBehindAProxy + limit + "ipv6_prefix = 128\n" + backend.toml());
+    Client proxy(ringmaster.endpoint());
+    expect_no_limit_for(addresses("2001:db8::", ""), proxy);
+    expect_one_limit_for(std::vector<std::string>(40, "2001:db8:1::7"), proxy);
+  }
+}
+
+// IPv4 addresses lie within one /64 of the IPv6 addresses that they are kept as.
+TEST(RateLimit, AnIpv4AddressIsAClientOfItsOwnHoweverItIsWritten) {
+  Backend backend("s1");
+  Ringmaster ringmaster(kBehindAProxy + "[rate_limit]\nrequests_per_second = 1\nburst = 5\n" +
+                        backend.toml());
+  Client proxy(ringmaster.endpoint());
+  expect_no_limit_for(addresses("192.0.2.", ""), proxy);
+  std::vector<std::string> one(20, "203.0.113.7");
+  one.resize(40, "::ffff:203.0.113.7");
+  expect_one_limit_for(one, proxy);
+}
+
+TEST(RateLimit, WhoIsExemptIsTheClientAndNotTheProxyThatNamesIt) {
+  Backend backend("s1");
+  Ringmaster ringmaster(kBehindAProxy +
+                        "[rate_limit]\nrequests_per_second = 1\nburst = 5\n"
+                        "exempt = [\"127.0.0.0/8\", \"2001:db8:e::/48\"]\n" +
+                        backend.toml());
+  Client proxy(ringmaster.endpoint());
+  expect_no_limit_for(std::vector<std::string>(40, "2001:db8:e:1::7"), proxy);
+  expect_one_limit_for(std::vector<std::string>(40, "2001:db8:f:1::7"), proxy);
+  expect_one_limit_for(std::vector<std::string>(40, "203.0.113.7"), proxy);
+  expect_no_limit_for(std::vector<std::string>(40, "127.0.0.7"), proxy);
+}
+
 TEST(RateLimit, ARefusalLeavesTheConnectionUsable) {
   Backend backend("s1");
   Ringmaster ringmaster("[rate_limit]\nrequests_per_second = 1\nburst = 1\n" + backend.toml());

@@ -167,11 +167,19 @@ TEST(Supervision, ABusyWorkerIsNotTakenForAHungOne) {
   Backend backend("s1");
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
   const Pids before = serving_workers(ringmaster);
-  Load load(ringmaster.endpoint(), 8);
+  Load load(ringmaster.endpoint(), 12);
+  ASSERT_TRUE(wait_until([&] {
+    const nlohmann::json status = ringmaster.status();
+    const nlohmann::json& workers = status.at("workers");
+    return std::all_of(workers.begin(), workers.end(),
+                       [](const auto& worker) { return worker.at("connections") > 0; });
+  })) << "each of them must be busy";
 
-  ::poll(nullptr, 0, 4000);  // time itself is what is tested: longer than a heartbeat may fail
+  // Time itself is what is tested: longer than a heartbeat may fail.
+  for (const Stopwatch watch; watch.elapsed() < seconds(4);) ASSERT_TRUE(load.wait_for_more(100));
 
-  EXPECT_TRUE(load.stop().is_flawless());
+  const Load::Outcome outcome = load.stop();
+  EXPECT_TRUE(outcome.is_flawless()) << ::testing::PrintToString(outcome);
   EXPECT_EQ(serving_workers(ringmaster), before);
 }
 
