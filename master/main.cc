@@ -75,7 +75,7 @@ void raise_file_limit() {
 sigset_t our_signals() {
   sigset_t ours;
   sigemptyset(&ours);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ours, number);
+  for (const int number : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) sigaddset(&ours, number);
   return ours;
 }
 

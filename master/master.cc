@@ -170,7 +170,7 @@ void Master::announce_addresses() const {
 void Master::watch_signals() {
   // None of these is for us; as they are by nature, each would end the service.
   for (const int number : {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ}) ::signal(number, SIG_IGN);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) {
+  for (const int number : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGCHLD}) {
     auto handle = open_handle<uv_signal_t>(this, uv_signal_init, loop_.get());
     const auto on_signal = [](uv_signal_t* signal, int which) noexcept {
       auto* self = owner_of<Master>(signal);
@@ -223,7 +223,7 @@ Master::Outcome Master::run() {
       continue;
     }
     stop_step();
-    if (phase_ >= Phase::kDraining && supervisor_.all_have_ended()) return {exit_code(), {}};
+    if (phase_ >= Phase::kDraining && supervisor_.all_have_ended()) return {conclude(), {}};
   }
 }
 
@@ -333,7 +333,8 @@ void Master::report_status() {
                                config_.backends.size(), counted(supervisor_.alive(), "worker")));
 }
 
-int Master::exit_code() const noexcept {
+// The last word: what must not outlive an orderly stop goes. Returns the exit status.
+int Master::conclude() {
   remove_control_socket(control_.path);
   segment_.config_archive().forget();  // who comes next follows on a stop, not on a crash
   const std::uint64_t cut = supervisor_.cut_requests();

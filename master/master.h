@@ -103,7 +103,6 @@ class Master final : private HealthMonitor::Observer {
   std::string overview();
 
   void on_health_changed(std::uint32_t) override { health_changed_ = true; }
-  void on_first_round_done() override {}
 
   // What the loop does between two turns.
   void act_on_notes();
@@ -113,7 +112,7 @@ class Master final : private HealthMonitor::Observer {
   void begin_drain();
   void close_listeners();
   void report_status();
-  int exit_code() const noexcept;
+  int conclude();
   bool is_stopping() const noexcept { return phase_ >= Phase::kPreDrain; }
   bool may_spawn() const noexcept;
 
@@ -129,7 +128,7 @@ class Master final : private HealthMonitor::Observer {
   bool is_quiet() const noexcept;
   bool hear_last_signals();
   void exec_with_all(const std::string& failure);
-  Handoff write_will(const std::string& failure);
+  Handoff build_handoff(const std::string& failure);
 
   // Owned, in the order in which they need each other.
   const Config config_;

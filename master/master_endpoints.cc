@@ -7,12 +7,12 @@
 #include <stdexcept>
 
 #include "master/admin/admin_page.h"
-#include "master/ctl/status_table.h"
 #include "master/master.h"
 #include "master/reports/config_report.h"
 #include "master/reports/flight_report.h"
 #include "master/reports/metrics_exporter.h"
 #include "master/reports/status_report.h"
+#include "master/reports/status_table.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -104,7 +104,7 @@ void Master::serve_admin(UniqueFd listener) {
 // Where the config in force has it: who asks there sees nothing of a reload that may yet fail.
 void Master::serve_former_admin() {
   for (const Listener& listener : former_admin_) {
-    UniqueFd socket(::fcntl(listener.socket.get(), F_DUPFD_CLOEXEC, 3));
+    UniqueFd socket = duplicate_of(listener.socket.get());
     former_admin_servers_.push_back(start_server(loop_.get(), std::move(socket), reports(), {}));
   }
 }
@@ -128,7 +128,7 @@ void Master::serve_control() {
     if (request.method != "POST") return only_by_post();
     if (is_stopping()) return text(409, "the service is stopping");
     log::info("reload: requested over the control socket");
-    reloader_.request(UniqueFd(::fcntl(request.connection, F_DUPFD_CLOEXEC, 3)));
+    reloader_.request(duplicate_of(request.connection));
     return {.status = kAnsweredLater, .body = {}};
   };
   routes["/drain"] = [this](const AdminRequest& request) { return set_drained(request, true); };
@@ -137,7 +137,7 @@ void Master::serve_control() {
   // Not on the admin address: they tell who asked for what.
   routes["/recorder"] = [this](const AdminRequest& request) { return recorder(segment_, request); };
   routes["/why"] = [this](const AdminRequest& request) { return why(segment_, request); };
-  UniqueFd listener(::fcntl(control_.socket.get(), F_DUPFD_CLOEXEC, 3));
+  UniqueFd listener = duplicate_of(control_.socket.get());
   control_server_ =
       start_server(loop_.get(), std::move(listener), std::move(routes), {.accepts_post = true});
 }

@@ -29,6 +29,7 @@ constexpr std::uint64_t kRenewalMs = 5'000;
 // An exec that failed is tried again after this.
 constexpr std::uint64_t kExecAgainMs = 5'000;
 
+// Survives the exec.
 UniqueFd duplicate(int fd) {
   return UniqueFd(fd >= 0 ? ::dup(fd) : -1);
 }
@@ -155,31 +156,32 @@ void Master::complete_reload() {
   reloader_.succeed(done);
 }
 
-Handoff Master::write_will(const std::string& failure) {
-  Handoff will;
-  will.memory = duplicate(segment_.fd());
-  will.report = duplicate(report_fd_.get());
-  will.hand_over_in = duplicate(handover_.in.get());
-  will.hand_over_out = duplicate(handover_.out.get());
+Handoff Master::build_handoff(const std::string& failure) {
+  Handoff handoff;
+  handoff.memory = duplicate(segment_.fd());
+  handoff.report = duplicate(report_fd_.get());
+  handoff.hand_over_in = duplicate(handover_.in.get());
+  handoff.hand_over_out = duplicate(handover_.out.get());
   for (const auto* listeners : {&listeners_, &unclaimed_}) {
     for (const Listener& listener : *listeners) {
-      will.listeners.push_back({duplicate(listener.socket.get()), listener.address,
-                                listener.configured, listener.is_systemds});
+      handoff.listeners.push_back({duplicate(listener.socket.get()), listener.address,
+                                   listener.configured, listener.is_systemds});
     }
   }
-  will.admin.push_back({duplicate(admin_->listener()), admin_address_, admin_configured_, false});
+  handoff.admin.push_back(
+      {duplicate(admin_->listener()), admin_address_, admin_configured_, false});
   for (const Listener& listener : former_admin_) {
-    will.admin.push_back(
+    handoff.admin.push_back(
         {duplicate(listener.socket.get()), listener.address, listener.configured, false});
   }
-  will.control = {duplicate(control_.socket.get()), control_.path};
-  will.workers = supervisor_.duplicate_workers();
-  will.reloads = reloader_.duplicate_queue();
-  will.renews = renews_;
-  will.config = config_in_force_;
-  will.backends = describe_backends(segment_);
-  will.failure = failure;
-  return will;
+  handoff.control = {duplicate(control_.socket.get()), control_.path};
+  handoff.workers = supervisor_.duplicate_workers();
+  handoff.reloads = reloader_.duplicate_queue();
+  handoff.renews = renews_;
+  handoff.config = config_in_force_;
+  handoff.backends = describe_backends(segment_);
+  handoff.failure = failure;
+  return handoff;
 }
 
 // What libuv has taken and not told us of would end with this image. False: it is a stop, which
@@ -212,14 +214,14 @@ void Master::exec_with_all(const std::string& failure) {
   } else {
     log::error("reload: {}", failure);
   }
-  const Handoff will = write_will(failure);
-  auto memo = write_handoff(will);
-  if (!memo) return fail_reload(memo.error());
-  ::setenv(kHandoffVariable, std::to_string(memo->get()).c_str(), 1);
+  const Handoff handoff = build_handoff(failure);
+  auto written = write_handoff(handoff);
+  if (!written) return fail_reload(written.error());
+  ::setenv(kHandoffVariable, std::to_string(written->get()).c_str(), 1);
 
-  std::vector<std::string> words = launch_.arguments;
+  std::vector<std::string> arguments = launch_.arguments;
   std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
+  for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   ::execv(launch_.binary.c_str(), argv.data());
   const int error = errno;

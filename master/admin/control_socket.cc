@@ -31,7 +31,7 @@ Result<sockaddr_un> address_of(const std::string& path) {
 }
 
 // Whether the names lead to one file; where `place` is a link it is itself meant.
-bool is_same_file(const std::string& place, const std::string& path) {
+bool is_that_very_file(const std::string& place, const std::string& path) {
   struct stat a;
   struct stat b;
   return ::lstat(place.c_str(), &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
@@ -65,7 +65,7 @@ std::string control_socket_path(const std::string& configured) {
 
 void lead_to_control_socket(const std::string& path) {
   const std::string place = service_control_path();
-  if (place.empty() || is_same_file(place, path)) return;
+  if (place.empty() || is_that_very_file(place, path)) return;
   const std::string link = place + ".new";
   ::unlink(link.c_str());
   // Renamed into its place: there is always something there.

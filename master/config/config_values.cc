@@ -9,6 +9,7 @@
 #include <cstddef>
 
 #include "master/config/config_text.h"
+#include "shared/base/token.h"
 
 namespace ringmaster {
 namespace {
@@ -20,12 +21,8 @@ struct Unit {
 constexpr std::array<Unit, 4> kUnits{{{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}}};
 constexpr std::string_view kUnitNames = "ms, s, m, h";
 
-// RFC 9110: token = 1*tchar
 bool is_token(std::string_view text) {
-  constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_alnum(c) || kSymbols.find(c) != kSymbols.npos;
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
 Result<std::pair<std::uint16_t, std::uint16_t>> parse_status_range(std::string_view text) {

@@ -15,8 +15,8 @@
 #include "master/admin/control_socket.h"
 #include "master/config/config_loader.h"
 #include "master/ctl/flight_prose.h"
-#include "master/ctl/status_table.h"
 #include "master/reports/flight_report.h"
+#include "master/reports/status_table.h"
 
 namespace ringmaster {
 namespace {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "master/ctl/text_table.h"
+#include "master/reports/text_table.h"
 
 namespace ringmaster {
 namespace {
@@ -14,10 +14,6 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kIdColumn = 36;  // a UUID
 constexpr std::size_t kTargetColumn = 40;
-
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
-}
 
 std::string shortened(std::string text, std::size_t most, bool is_complete = true) {
   if (text.size() <= most) return is_complete ? text : text + "...";

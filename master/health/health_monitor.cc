@@ -100,7 +100,6 @@ void HealthMonitor::on_watch_news(BackendWatch& watch, bool state_changed) {
   }
   if (state_changed || is_first) reconsider_panic();
   if (state_changed) observer_.on_health_changed(watch.upstream());
-  if (is_first && awaited_ == 0) observer_.on_first_round_done();
 }
 
 // Backups come first: as long as one of them is up, nobody needs those that are down. Whom an

@@ -27,8 +27,6 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   class Observer {
    public:
     virtual void on_health_changed(std::uint32_t upstream) = 0;
-    // Every backend was probed once (or has a name that cannot be resolved for now). Called once.
-    virtual void on_first_round_done() = 0;
 
    protected:
     ~Observer() = default;

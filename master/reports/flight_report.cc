@@ -63,7 +63,7 @@ std::string timestamp(std::uint64_t us_since_epoch) {
 }
 
 // Whatever a client sent, a terminal is shown visible ASCII alone.
-std::string printable(std::string_view text) {
+std::string ascii_only(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c >= ' ' && c <= '~') {
@@ -129,7 +129,7 @@ Json describe(const Segment& segment, const Recorded& recorded) {
   const bool has_hash = r.has(RequestRecord::kHasHash);
   const bool is_over = r.outcome != RequestOutcome::kInProgress;
   return {
-      {"id", printable(r.id_text())},
+      {"id", ascii_only(r.id_text())},
       {"id_complete", r.id_bytes <= RequestRecord::kIdBytes},
       {"id_given", r.has(RequestRecord::kTrustedId)},
       {"time", timestamp(r.started_us)},
@@ -138,8 +138,8 @@ Json describe(const Segment& segment, const Recorded& recorded) {
       {"generation", r.generation},
       {"died", has_died(segment, recorded.slot, r)},
       {"client", r.client.to_string()},
-      {"method", printable(line.substr(0, space))},
-      {"target", has_target ? printable(line.substr(space + 1)) : ""},
+      {"method", ascii_only(line.substr(0, space))},
+      {"target", has_target ? ascii_only(line.substr(space + 1)) : ""},
       {"target_complete", line.size() == r.line_bytes},
       {"outcome", label(kRequestOutcomeLabels, r.outcome)},
       {"reason", reason(r)},

@@ -31,7 +31,7 @@ constexpr std::uint64_t kCutPatienceMs = 1'000;
 constexpr int kRatherThanMaster = 100;
 constexpr int kMostExpendable = 1'000;
 
-constexpr std::array kMasterSignals{SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE};
+constexpr std::array kMasterSignals{SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGCHLD, SIGPIPE};
 
 std::string describe_end(int status) {
   if (WIFSIGNALED(status)) {

@@ -1,6 +1,7 @@
 // UniqueFd: owns one file descriptor and closes it.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -30,5 +31,11 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+// Another one for the same file, closed by an exec and never one of the standard three; not open if
+// there are none left.
+inline UniqueFd duplicate_of(int fd) noexcept {
+  return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
 
 }  // namespace ringmaster

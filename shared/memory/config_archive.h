@@ -30,7 +30,7 @@ class ConfigArchive {
     current_.store(next, std::memory_order_release);
     return true;
   }
-  // None is to be gone back to.
+  // None is to be gone back to. release as in keep(), though no text goes with it.
   void forget() noexcept { current_.store(0, std::memory_order_release); }
   // Empty if none was kept yet, or if this is no archive. Valid until the next keep().
   std::string_view text() const noexcept {

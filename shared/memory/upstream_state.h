@@ -173,7 +173,8 @@ class alignas(kCacheLine) SuspicionBoard {
     // relaxed: the bit is the whole message; nothing else is published with it.
     return (word.fetch_or(bit, std::memory_order_relaxed) & bit) == 0;
   }
-  // Calls `visit(upstream)` for each reported backend and clears its bit.
+  // Calls `visit(upstream)` for each reported backend and clears its bit. relaxed, as report(); a
+  // bit that is set right after the look is met by the next one.
   template <class Visit>
   void collect(Visit&& visit) noexcept {
     for (std::uint32_t i = 0; i < words_.size(); ++i) {

@@ -38,10 +38,12 @@ class alignas(kCacheLine) WorkerSlot {
     state_.store(static_cast<std::uint32_t>(WorkerState::kStarting), std::memory_order_release);
   }
   void release() noexcept {
+    // release: pairs with the acquire in state(); a slot that is free has no connections.
     connections_.store(0, std::memory_order_relaxed);
     state_.store(static_cast<std::uint32_t>(WorkerState::kFree), std::memory_order_release);
   }
-  // By both, with the same value: whoever of the two is killed, the other has said it.
+  // By both, with the same value: whoever of the two is killed, the other has said it. relaxed: a
+  // number by itself.
   void set_pid(std::int32_t pid) noexcept { pid_.store(pid, std::memory_order_relaxed); }
 
   // relaxed: the ring of the control channel, a system call, comes after it.
@@ -68,7 +70,7 @@ class alignas(kCacheLine) WorkerSlot {
                         std::memory_order_relaxed);
   }
 
-  // Read by anyone.
+  // Read by anyone. relaxed, but for the state: each is a number by itself.
   WorkerState state() const noexcept {
     return static_cast<WorkerState>(state_.load(std::memory_order_acquire));
   }

@@ -57,9 +57,10 @@ TEST_P(Drain, FiftyRequestsInFlightSurviveTheShutdown) {
   EXPECT_TRUE(ringmaster.process().is_group_gone());
 }
 
-INSTANTIATE_TEST_SUITE_P(By, Drain, ::testing::Values(SIGINT, SIGTERM), [](const auto& row) {
-  return std::string(row.param == SIGINT ? "SIGINT" : "SIGTERM");
-});
+INSTANTIATE_TEST_SUITE_P(By, Drain, ::testing::Values(SIGINT, SIGTERM, SIGQUIT),
+                         [](const auto& row) {
+                           return std::string("SIG") + ::sigabbrev_np(row.param);
+                         });
 
 TEST(Stop, WithNothingToDoIsImmediateAndClean) {
   Backend backend("s1");

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shared/base/token.h"
+
 namespace ringmaster {
 
 enum CharClass : std::uint8_t {
@@ -31,7 +33,7 @@ constexpr std::uint8_t classify(unsigned char byte) noexcept {
   const bool visible = byte > 0x20 && byte != 0x7f;  // obs-text counts
   const bool field = visible || c == ' ' || c == '\t';
   unsigned classes = 0;
-  if (digit || alpha || is_one_of(c, "!#$%&'*+-.^_`|~")) classes |= kTokenChar;
+  if (is_token_char(c)) classes |= kTokenChar;
   if (visible && c != '#') classes |= kTargetChar;
   if (field) classes |= kFieldChar;
   if (digit || alpha || is_one_of(c, "-._~!$&'()*+,;=")) classes |= kRegNameChar;

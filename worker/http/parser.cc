@@ -7,6 +7,7 @@
 
 #include "worker/http/char_class.h"
 #include "worker/http/meaning.h"
+#include "worker/http/request_target.h"
 
 namespace ringmaster {
 

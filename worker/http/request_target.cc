@@ -1,6 +1,6 @@
-// The request line's meaning: RFC 9112 section 3.2, RFC 9110 section 9.
+#include "worker/http/request_target.h"
+
 #include "worker/http/grammar.h"
-#include "worker/http/meaning.h"
 
 namespace ringmaster {
 

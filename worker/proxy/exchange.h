@@ -271,7 +271,8 @@ class Exchange final : private UpstreamConnection::User {
   Phase phase_ = Phase::kHead;
   bool head_began_ = false;  // some of the request was looked at
   Ending ending_ = Ending::kLinger;
-  RejectReason failure_ = RejectReason::kNoBackend;  // of the last attempt,
+  // Why the last attempt failed: what the client is told, and what is counted.
+  RejectReason failure_ = RejectReason::kNoBackend;
   RetryCause failure_cause_ = RetryCause::kConnectFailed;
   bool linked_ = false;
   const bool pipelined_;

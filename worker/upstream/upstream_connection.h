@@ -46,7 +46,6 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   std::uint32_t upstream() const noexcept { return upstream_; }
   // Of the backend's addresses the one it was opened to, as UpstreamState counts them.
   std::uint32_t address_number() const noexcept { return address_number_; }
-  bool is_connected() const noexcept { return connected_; }
   bool was_reused() const noexcept { return reused_; }
   // How long the connection took to stand.
   std::uint64_t connect_ns() const noexcept { return connect_ns_; }

@@ -30,7 +30,6 @@ class ReportFixture : public testing::Test, protected HealthMonitor::Observer {
                                                static_cast<HealthMonitor::Observer&>(*this));
   }
   void on_health_changed(std::uint32_t) override {}
-  void on_first_round_done() override {}
 
   MetricsSlab& slab_of(std::uint32_t slot) {
     segment_.use_slot(slot);

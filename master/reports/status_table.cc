@@ -1,4 +1,4 @@
-#include "master/ctl/status_table.h"
+#include "master/reports/status_table.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "master/ctl/text_table.h"
+#include "master/reports/text_table.h"
 #include "master/wording.h"
 #include "shared/base/clock.h"
 
@@ -15,10 +15,6 @@ namespace ringmaster {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
-}
 
 // How long ago a time of the report was ("2024-05-01T12:00:00.250Z").
 std::string age_of(const Json& timestamp) {

@@ -1,8 +1,9 @@
-#include "master/ctl/text_table.h"
+#include "master/reports/text_table.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace ringmaster {
 
@@ -25,6 +26,10 @@ std::string align_table(const TableRows& rows, const std::vector<std::string_vie
     }
   }
   return text;
+}
+
+std::string text_of(const nlohmann::json& value) {
+  return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : value.dump();
 }
 
 }  // namespace ringmaster

@@ -1,5 +1,5 @@
 // /status as people read it: first what they must know.
-#include "master/ctl/status_table.h"
+#include "master/reports/status_table.h"
 
 #include <gtest/gtest.h>
 
