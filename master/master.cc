@@ -223,7 +223,7 @@ Master::Outcome Master::run() {
       continue;
     }
     stop_step();
-    if (phase_ >= Phase::kDraining && supervisor_.all_have_ended()) return {conclude(), {}};
+    if (has_stopped()) return {conclude(), {}};
   }
 }
 
@@ -306,10 +306,18 @@ void Master::stop_step() {
     case Phase::kCutting:
       supervisor_.kill_all();
       phase_ = Phase::kKilling;
+      deadline_ms_ = now + kCutPatienceMs;
       return;
     default:
       return;
   }
+}
+
+// Orphans are no children of ours: one that cannot be killed is not waited for.
+bool Master::has_stopped() const noexcept {
+  if (phase_ < Phase::kDraining || supervisor_.alive() != 0) return false;
+  return supervisor_.orphans_alive() == 0 ||
+         (phase_ == Phase::kKilling && monotonic_ms() >= deadline_ms_);
 }
 
 void Master::close_listeners() {
@@ -321,6 +329,9 @@ void Master::begin_drain() {
   forget_stored_listeners();
   close_listeners();  // the workers close theirs: then new connections are refused
   supervisor_.drain();
+  if (const std::size_t orphans = supervisor_.orphans_alive(); orphans != 0) {
+    log::info("also waiting for {} of an earlier master", counted(orphans, "worker"));
+  }
   phase_ = Phase::kDraining;
   deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(config_.server.drain_timeout.count());
   report_status();
@@ -328,9 +339,10 @@ void Master::begin_drain() {
 
 void Master::report_status() {
   if (phase_ == Phase::kStarting) return notifier_.status("starting");
-  notifier_.status(fmt::format("{}: {} of {} backends up, {}",
-                               is_stopping() ? "draining" : "serving", health_.up_count(),
-                               config_.backends.size(), counted(supervisor_.alive(), "worker")));
+  notifier_.status(
+      fmt::format("{}: {} of {} backends up, {}", is_stopping() ? "draining" : "serving",
+                  health_.up_count(), config_.backends.size(),
+                  counted(supervisor_.alive() + supervisor_.orphans_alive(), "worker")));
 }
 
 // The last word: what must not outlive an orderly stop goes. Returns the exit status.

@@ -111,6 +111,7 @@ class Master final : private HealthMonitor::Observer {
   void stop_step();
   void begin_drain();
   void close_listeners();
+  bool has_stopped() const noexcept;
   void report_status();
   int conclude();
   bool is_stopping() const noexcept { return phase_ >= Phase::kPreDrain; }

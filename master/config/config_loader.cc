@@ -59,6 +59,33 @@ void blank_line(std::string& text, std::size_t line) {
             text.begin() + static_cast<std::ptrdiff_t>(end), ' ');
 }
 
+// From its heading to the next; empty if there is none.
+std::string_view find_table(std::string_view toml_text, std::string_view heading) {
+  std::size_t at = 0;
+  while (!toml_text.substr(at).starts_with(heading)) {
+    const std::size_t end = toml_text.find('\n', at);
+    if (end == toml_text.npos) return {};
+    at = end + 1;
+  }
+  return toml_text.substr(at, toml_text.find("\n[", at) - at);
+}
+
+// Line by line, what is no TOML is passed over.
+std::string read_control_socket(std::string toml_text) {
+  constexpr int kMostBrokenLines = 100;
+  for (int broken = 0; broken < kMostBrokenLines; ++broken) {
+    try {
+      const toml::table root = toml::parse(toml_text);
+      return root["admin"]["socket"].value_or(std::string());
+    } catch (const toml::parse_error& error) {
+      blank_line(toml_text, error.source().begin.line);
+    } catch (const std::exception&) {
+      break;
+    }
+  }
+  return {};
+}
+
 Error unreadable(std::string_view why) {
   return {fmt::format("cannot be read: {}", why)};
 }
@@ -104,20 +131,11 @@ LoadedConfig load_config_file(const std::string& path) {
   return load_config(*text);
 }
 
-std::string find_control_socket(const std::string& path) {
-  constexpr int kMostBrokenLines = 100;
-  const Result<std::string> read = read_config_file(path);
-  if (!read.ok()) return {};
-  std::string text = *read;
-  for (int broken = 0; broken < kMostBrokenLines; ++broken) {
-    try {
-      const toml::table root = toml::parse(text);
-      return root["admin"]["socket"].value_or(std::string());
-    } catch (const toml::parse_error& error) {
-      blank_line(text, error.source().begin.line);
-    } catch (const std::exception&) {
-      return {};
-    }
+std::string find_control_socket(std::string_view toml_text) {
+  // The table by itself first: what is not closed before it breaks all that follows.
+  for (const std::string_view part : {find_table(toml_text, "[admin]"), toml_text}) {
+    std::string socket = read_control_socket(std::string(part));
+    if (!socket.empty()) return socket;
   }
   return {};
 }

@@ -25,6 +25,8 @@ constexpr int kRefused = 1;
 // Where the packaged service has its socket.
 constexpr const char* kServiceSocket = "/run/ringmaster/control.sock";
 
+constexpr const char* kWhere = "\nwhere is the master's control socket? Give it with --socket";
+
 struct Answer {
   int status = 0;
   std::string body;
@@ -41,16 +43,18 @@ Result<std::vector<std::string>> find_sockets(const CtlOptions& options) {
     places.push_back(kServiceSocket);
   }
   // Also of a file that was just broken: then more than ever somebody wants to look.
-  const std::string configured = find_control_socket(options.config_file);
+  const Result<std::string> text = read_config_file(options.config_file);
+  const std::string configured = text ? find_control_socket(*text) : std::string();
   if (!configured.empty()) places.push_back(configured);
   if (!places.empty()) return places;
-  const LoadedConfig loaded = load_config_file(options.config_file);
+  if (!text) return Error{options.config_file + ": " + text.error() + kWhere};
+  const LoadedConfig loaded = load_config(*text);
   std::string why;
   for (const ConfigProblem& problem : loaded.problems) {
-    why += format_problem(options.config_file, problem) + "\n";
+    why += (why.empty() ? "" : "\n") + format_problem(options.config_file, problem);
   }
-  if (why.empty()) why = options.config_file + " names no admin.socket\n";
-  return Error{why + "where is the master's control socket? Give it with --socket"};
+  if (why.empty()) why = options.config_file + " names no admin.socket";
+  return Error{why + kWhere};
 }
 
 // To the first that answers.

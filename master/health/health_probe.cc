@@ -111,10 +111,13 @@ void HealthProbe::send_request() {
   const uv_buf_t bytes =
       uv_buf_init(connection_->request.data(), static_cast<unsigned>(connection_->request.size()));
   // At once, as a rule: a uv_write() would cost the loop a turn for its callback. What a failed
-  // write means is for the read to say: an answer may have come before.
-  const int sent = uv_try_write(as_stream(connection_), &bytes, 1);
+  // write means is for the read to say, for an answer may have come before; unless it is our want.
+  int sent = uv_try_write(as_stream(connection_), &bytes, 1);
+  if (sent == UV_EAGAIN) sent = 0;
+  if (sent < 0 && is_own_shortage(sent)) return conclude_error(sent);
   if (sent < 0 || static_cast<unsigned>(sent) == bytes.len) return;
-  const uv_buf_t rest = uv_buf_init(bytes.base + sent, static_cast<unsigned>(bytes.len) - sent);
+  const uv_buf_t rest = uv_buf_init(bytes.base + sent,
+                                    static_cast<unsigned>(bytes.len) - static_cast<unsigned>(sent));
   uv_write(&connection_->write, as_stream(connection_), &rest, 1, nullptr);
 }
 

@@ -68,8 +68,8 @@ class Supervisor {
   void kill_all();
 
   std::size_t alive() const noexcept { return workers_.size() + strangers_.size(); }
-  // Neither ours nor those of a master that died have anything to do any more.
-  bool all_have_ended() const noexcept { return alive() == 0 && orphans_.alive() == 0; }
+  // Of a master that died before us.
+  std::size_t orphans_alive() const noexcept { return orphans_.alive(); }
   std::size_t serving() const noexcept;  // of the present generation
   // By slot: since when a worker has given no sign of life; 0 where there is none.
   std::vector<std::uint64_t> heartbeat_ages_ms() const;

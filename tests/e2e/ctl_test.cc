@@ -117,8 +117,8 @@ TEST(Ctl, FindsTheMasterByAFileThatIsBrokenElsewhere) {
   };
   ASSERT_TRUE(wait_until([&] { return ctl("status").exit == kDone; }));
 
-  for (const char* broken :
-       {"[hash]\nno_such_key = 1\n", "[hash]\nkey = = \"uri\"\n", "[hash\n\"\n"}) {
+  for (const char* broken : {"[hash]\nno_such_key = 1\n", "[hash]\nkey = = \"uri\"\n",
+                             "[hash\n\"\n", "[server]\ntrusted_proxies = [\"10.0.0.0/8\"\n"}) {
     write_whole_file(file, broken + good);
     EXPECT_EQ(ctl("status").exit, kDone) << broken;
     const Finished refused = ctl("reload");

@@ -181,7 +181,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void retry_elsewhere();
   [[gnu::cold]] void on_ejected();
   [[gnu::cold]] void count_cut(RejectReason reason) noexcept;
-  [[gnu::cold]] Ending ending_of_cut() const noexcept;
+  [[gnu::cold]] Ending ending_of_cut(RejectReason reason) const noexcept;
 
   // exchange_answer.cc
   [[gnu::cold]] void refuse(RejectReason reason, std::uint32_t retry_after_s = 0);

@@ -120,14 +120,19 @@ void Exchange::cut(RejectReason reason) {
   if (phase_ == Phase::kRelaying) account();
   if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
   release_upstream();
-  finish(ending_of_cut());
+  finish(ending_of_cut(reason));
 }
 
-// A reset takes along what the client has not read yet of the answers before this one. Where it
-// can tell a part from a whole without one, it is spared them.
-Exchange::Ending Exchange::ending_of_cut() const noexcept {
+// A reset takes along what the client has not read yet of the answers before this one. A client
+// that reads is spared it, where it can tell a part from a whole without one; and what it still
+// sends must not bring one about, either.
+Exchange::Ending Exchange::ending_of_cut(RejectReason reason) const noexcept {
+  if (reason == RejectReason::kClientGone) return Ending::kCut;
+  if (!owes_answer()) return Ending::kClose;
   const bool shows = head_.version == HttpVersion::k11 && phase_ != Phase::kTunnel;
-  return !owes_answer() || (pipelined_ && shows) ? Ending::kClose : Ending::kCut;
+  if (!pipelined_ || !shows) return Ending::kCut;
+  const bool may_linger = reason != RejectReason::kDrainTimeout && !client_.stream().is_writing();
+  return may_linger ? Ending::kLinger : Ending::kClose;
 }
 
 // Each request once: none that was refused, or whose answer is out; nor is who leaves a tunnel cut.
