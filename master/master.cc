@@ -124,6 +124,10 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     deadline_ms_ = monotonic_ms() + patience_ms;
     reloader_.resume(std::move(inherited.reloads));
     notifier_.watchdog();  // of the image before it ended with the exec
+  } else if (start.failure.empty() && !config_in_force_.empty() &&
+             config_in_force_ != config_text_) {
+    // Who died here served by another config than the file has now, which need not work.
+    deadline_ms_ = monotonic_ms() + patience_ms;
   }
   const bool is_new_memory = segment_.master().service_started_ms.get() == 0;
   if (!inherited.is_takeover || is_new_memory) {
@@ -133,6 +137,8 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     segment_.master().earlier_cpu_ns.set(segment_.master().shown_cpu_ns.get());
   }
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
+  // What came up of the config that is given up may hold what our own workers need.
+  if (goes_back_) supervisor_.retire_others();
   for (const Listener& unwanted : inherited.listeners) {
     if (unwanted.is_systemds) {
       log::warning(

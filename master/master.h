@@ -171,7 +171,7 @@ class Master final : private HealthMonitor::Observer {
   std::uint32_t stop_requests_ = 0;
   bool out_of_patience_ = false;  // interrupted while stopping
   std::uint32_t reload_requests_ = 0;
-  std::uint64_t deadline_ms_ = 0;  // of the present phase
+  std::uint64_t deadline_ms_ = 0;  // of the present phase; 0: none
   std::uint64_t accepted_ms_ = 0;  // since when a reload could begin; 0: none is to
   std::uint64_t last_look_ms_ = 0;
   bool health_changed_ = false;

@@ -52,9 +52,11 @@ void Master::reload_step() {
     segment_.master().last_reload_failed.set(1);
   }
   const std::uint64_t now = monotonic_ms();
-  if (phase_ == Phase::kTakingOver) {
-    if (supervisor_.serving() >= config_.server.workers) return complete_reload();
-    if (now >= deadline_ms_ && reload_failure_.empty()) {
+  if (phase_ == Phase::kTakingOver && supervisor_.serving() >= config_.server.workers) {
+    return complete_reload();
+  }
+  if (phase_ < Phase::kServing) {
+    if (deadline_ms_ != 0 && now >= deadline_ms_ && reload_failure_.empty()) {
       exec_next_image("the workers of the new configuration did not come up");
     }
     return;
@@ -212,7 +214,7 @@ void Master::exec_with_all(const std::string& failure) {
     log::info("reload: the config is good, its generation starts");
     notifier_.reloading();
   } else {
-    log::error("reload: {}", failure);
+    log::error("{}: {}", phase_ == Phase::kStarting ? "start" : "reload", failure);
   }
   const Handoff handoff = build_handoff(failure);
   auto written = write_handoff(handoff);
@@ -230,8 +232,8 @@ void Master::exec_with_all(const std::string& failure) {
 }
 
 void Master::fail_reload(const std::string& why) {
-  notifier_.ready();
-  if (phase_ != Phase::kTakingOver) return reloader_.fail(why);
+  if (phase_ != Phase::kStarting) notifier_.ready();
+  if (phase_ >= Phase::kServing) return reloader_.fail(why);
   deadline_ms_ = monotonic_ms() + kExecAgainMs;
   reloader_.tell_failure(why);
 }

@@ -209,16 +209,22 @@ class Bench:
             table.add(name, figures)
         table.show()
 
-    def scale(self):
+    def scale(self, counts=(10, 64, 1000, 10000)):
         """The same work spread over more connections, 64 requests in flight, and all in flight."""
-        for connections in (10, 64, 1000, 10000):
-            def figures(balancer):
-                if balancer.name == "relay" and connections > 5000:
-                    return None  # two descriptors a connection are more than a process may have
-                r = measure(balancer, "turns", connections, 100, self.seconds, 64)
-                return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
-            self.compare(f"{connections:,} keep-alive clients, at most 64 requests in flight",
-                         ["CPU µs/request", "requests/s"], figures, rounds=3)
+        table = Table("Small answers to ever more keep-alive clients, at most 64 requests in flight, CPU µs/request",
+                      [f"{count:,} clients" for count in counts] + [f"{counts[-1]:,} over 64"])
+        names, self.names = self.names, [name for name in self.names if name != "relay"]
+        with self.running() as balancers:
+            for i in range(self.rounds):
+                turn = i % len(balancers)
+                for balancer in balancers[turn:] + balancers[:turn]:
+                    cpu = {}
+                    for count in counts if i % 2 else counts[::-1]:
+                        r = measure(balancer, "turns", count, 100, self.seconds, 64)
+                        cpu[count] = r["cpu"] * 1e6 / r["requests"]
+                    table.add(balancer.name, [cpu[count] for count in counts] + [cpu[counts[-1]] / cpu[64]])
+        self.names = names
+        table.show()
         for connections in (1000, 2000):
             def figures(balancer):
                 r = measure(balancer, "closed", connections, 100, self.seconds)

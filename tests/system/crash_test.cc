@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "tests/support/backend.h"
 #include "tests/support/client.h"
 #include "tests/system/service.h"
 #include "tests/system/traffic.h"
@@ -116,13 +117,39 @@ TEST(SystemCrash, ADrainedBackendStaysSoOverADeathOfTheMaster) {
   }));
 }
 
-TEST(SystemCrash, AStopSeesToTheWorkersOfAMasterThatDiedBefore) {
+// Not only one that cannot be read: also one that cannot be served by.
+TEST(SystemCrash, AConfigWhoseWorkersDoNotComeUpGivesWayToTheLastGoodOne) {
   const Origin origin({8081});
-  const Service service(origin, "[server]\ndrain_timeout = \"3s\"\n");
+  const Service service(origin, "", {.drop_in = "LimitNPROC=20\n"});
+  Traffic traffic({.server = service.endpoint(), .tunnels = 0});
+  ASSERT_TRUE(traffic.is_flowing());
+  const std::string good = read_whole_file(kConfigFile);
+  std::string greedy = good;
+  greedy.replace(greedy.find("workers = 2"), 11, "workers = 60");
+  write_whole_file(kConfigFile, greedy);
+  const pid_t master = service.main_pid();
+
+  ::kill(master, SIGKILL);
+
+  EXPECT_TRUE(is_replaced(service, master, 2 * kPatience));
+  EXPECT_NE(service.journal().find("did not come up"), std::string::npos);
+  EXPECT_TRUE(traffic.wait_for_more(50));
+  write_whole_file(kConfigFile, good);
+}
+
+TEST(SystemCrash, AStopSeesToTheWorkersOfAMasterThatDiedBefore) {
+  Event never;
+  Backend silent("silent", [&](const Request& request) {
+    if (request.target != "/") never.wait();
+    return Reply{};
+  });
+  const Origin origin({8081});
+  const Service service(
+      origin, "[server]\nworkers = 2\ndrain_timeout = \"3s\"\n" + silent.toml("weight = 1000\n"));
   Client client(service.endpoint());
-  client.send(request_head("POST", "/", "Content-Length: 100\r\n") + "some");
-  ASSERT_TRUE(
-      wait_until([&] { return service.metrics().get("active_connections{backend=\"b1\"}") == 1; }));
+  client.send(request_head("GET", "/hangs"));
+  ASSERT_TRUE(wait_until(
+      [&] { return service.metrics().get("active_connections{backend=\"silent\"}") == 1; }));
   const std::vector<pid_t> orphans = service.workers();
   const pid_t master = service.main_pid();
   ::kill(master, SIGKILL);
@@ -133,6 +160,7 @@ TEST(SystemCrash, AStopSeesToTheWorkersOfAMasterThatDiedBefore) {
 
   EXPECT_TRUE(are_gone(orphans));
   EXPECT_NE(service.journal().find("stopped: 1 request cut"), std::string::npos);
+  never.set();
 }
 
 TEST(SystemCrash, AHungMasterIsReplacedBySystemd) {

@@ -4,6 +4,16 @@
 
 namespace ringmaster {
 
+namespace {
+
+// What lies somewhere behind a piece is moved to its end.
+void join(uv_buf_t& piece, std::string_view data) noexcept {
+  std::memmove(piece.base + piece.len, data.data(), data.size());
+  piece.len += data.size();
+}
+
+}  // namespace
+
 void BodyRelay::start(const MessageHead& head, BodyFraming out) noexcept {
   in_ = head.framing;
   out_ = out;
@@ -33,13 +43,14 @@ void BodyRelay::gather(std::string_view prefix, std::span<char> input, Input use
     const auto piece = decoder_.next({left.data(), left.size()});
     batch.consumed += piece.consumed;
     batch.data_bytes += piece.data.size();
-    if (spans != 0 && use == Input::kMayMove && piece.data.size() <= kDust) {
-      uv_buf_t& last = batch.pieces[batch.count - 1];
-      std::memmove(last.base + last.len, piece.data.data(), piece.data.size());
-      last.len += piece.data.size();
-    } else if (!piece.data.empty()) {
-      batch.pieces[batch.count++] = as_buf(piece.data);
-      ++spans;
+    if (!piece.data.empty()) {
+      const bool joins = spans != 0 && use == Input::kMayMove && piece.data.size() <= kDust;
+      if (joins) {
+        join(batch.pieces[batch.count - 1], piece.data);
+      } else {
+        batch.pieces[batch.count++] = as_buf(piece.data);
+        ++spans;
+      }
     }
     const bool has_trailer = !piece.trailer.empty() && !drops_trailers_;
     if (has_trailer) trailers[trailer_count++] = piece.trailer;
