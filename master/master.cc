@@ -66,7 +66,8 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
   if (!upstreams) return failed(upstreams.error());
   if (!inherited.report.is_open()) inherited.report.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!inherited.report.is_open()) return failed("cannot create an eventfd");
-  const bool has_orphans_channel = !inherited.is_takeover && inherited.handover.in.is_open();
+  const bool has_orphans_channel =
+      inherited.is_takeover ? inherited.calls_orphans : inherited.handover.in.is_open();
   if (!inherited.handover.in.is_open()) {
     auto channel = HandoverChannel::open();
     if (!channel) return failed(channel.error());
@@ -93,10 +94,10 @@ Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const L
 }
 
 Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited)
-    : config_(start.config),
+    : launch_(launch),
+      config_(start.config),
       config_text_(start.text),
       config_in_force_(std::move(inherited.config)),
-      launch_(launch),
       segment_(std::move(parts.segment)),
       listeners_(std::move(parts.listeners)),
       admin_address_(parts.admin.address),
@@ -116,37 +117,11 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       reload_failure_(start.failure),
       calls_orphans_(parts.has_orphans_channel),
       goes_back_(parts.goes_back) {
-  const std::uint64_t patience_ms = take_over_patience_ms(config_.health);
-  // More than is usual, for which the unit allows.
-  if (patience_ms > kTakeOverPatienceMs) notifier_.ask_for_time(patience_ms + kWorkersPatienceMs);
-  if (inherited.is_takeover) {
-    phase_ = Phase::kTakingOver;
-    deadline_ms_ = monotonic_ms() + patience_ms;
-    reloader_.resume(std::move(inherited.reloads));
-    notifier_.watchdog();  // of the image before it ended with the exec
-  } else if (start.failure.empty() && !config_in_force_.empty() &&
-             config_in_force_ != config_text_) {
-    // Who died here served by another config than the file has now, which need not work.
-    deadline_ms_ = monotonic_ms() + patience_ms;
-  }
-  const bool is_new_memory = segment_.master().service_started_ms.get() == 0;
-  if (!inherited.is_takeover || is_new_memory) {
-    segment_.master().service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
-  }
-  if (!inherited.is_takeover) {
-    segment_.master().earlier_cpu_ns.set(segment_.master().shown_cpu_ns.get());
-  }
+  begin_phase(inherited);
+  const bool is_new_memory = note_start(inherited.is_takeover);
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
   // What came up of the config that is given up may hold what our own workers need.
   if (goes_back_) supervisor_.retire_others();
-  for (const Listener& unwanted : inherited.listeners) {
-    if (unwanted.is_systemds) {
-      log::warning(
-          "systemd holds {}, but server.listen does not include it: connections there are not "
-          "served",
-          unwanted.address.to_string());
-    }
-  }
   if (!inherited.is_takeover) announce_addresses();
   // Else what was stored before is what is stored now, and stays there all the while. Half a
   // hand-over channel, which a start that was cut off may have left, is in the way of a whole one.
@@ -155,6 +130,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   former_admin_ = std::move(inherited.admin);
   renews_ = goes_back_ && inherited.renews;
   inherited = {};  // what else nobody took is closed
+  warn_of_unserved();
   store_with_systemd(segment_.fd(), handover_, listeners_, is_new_memory || is_new_channel);
   lead_to_control_socket(control_.path);
   watch_signals();
@@ -165,6 +141,40 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
 }
 
 Master::~Master() = default;
+
+void Master::begin_phase(Inheritance& inherited) {
+  const std::uint64_t patience_ms = take_over_patience_ms(config_.health);
+  // More than is usual, for which the unit allows.
+  if (patience_ms > kTakeOverPatienceMs) notifier_.ask_for_time(patience_ms + kWorkersPatienceMs);
+  // Who died here may have served by another config than the file has now, which need not work.
+  const bool is_untried =
+      reload_failure_.empty() && !config_in_force_.empty() && config_in_force_ != config_text_;
+  if (inherited.is_takeover || is_untried) deadline_ms_ = monotonic_ms() + patience_ms;
+  if (!inherited.is_takeover) return;
+  phase_ = Phase::kTakingOver;
+  reloader_.resume(std::move(inherited.reloads));
+  notifier_.watchdog();  // of the image before it ended with the exec
+}
+
+// Returns whether the memory is new, and with it every count.
+bool Master::note_start(bool is_takeover) {
+  MasterSlab& facts = segment_.master();
+  const bool is_new_memory = facts.service_started_ms.get() == 0;
+  if (!is_takeover || is_new_memory) {
+    facts.service_started_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
+  }
+  if (!is_takeover) facts.earlier_cpu_ns.set(facts.shown_cpu_ns.get());
+  return is_new_memory;
+}
+
+void Master::warn_of_unserved() const {
+  for (const Listener& unwanted : unclaimed_) {
+    if (!unwanted.is_systemds) continue;
+    log::warning(
+        "systemd holds {}, but server.listen does not include it: connections there are not served",
+        unwanted.address.to_string());
+  }
+}
 
 void Master::announce_addresses() const {
   for (const Listener& listener : listeners_) {
@@ -268,7 +278,7 @@ void Master::become_ready() {
   if (!health_.first_round_done() || supervisor_.serving() < config_.server.workers) return;
   phase_ = Phase::kServing;
   put_in_force();
-  if (calls_orphans_) supervisor_.call_in_orphans();
+  call_in_orphans();
   if (!reload_failure_.empty()) {
     log::error("{}", reload_failure_);
     log::error("continuing with the last good config");
@@ -280,6 +290,11 @@ void Master::become_ready() {
   report_status();
   notifier_.ready();
   notifier_.watchdog();
+}
+
+// Once, when our workers serve.
+void Master::call_in_orphans() {
+  if (std::exchange(calls_orphans_, false)) supervisor_.call_in_orphans();
 }
 
 void Master::begin_stop() {
@@ -354,7 +369,8 @@ void Master::report_status() {
 // The last word: what must not outlive an orderly stop goes. Returns the exit status.
 int Master::conclude() {
   remove_control_socket(control_.path);
-  segment_.config_archive().forget();  // who comes next follows on a stop, not on a crash
+  // Who comes next follows on a stop, not on a crash; a start that came to nothing is neither.
+  if (has_served_) segment_.config_archive().forget();
   const std::uint64_t cut = supervisor_.cut_requests();
   if (cut == 0) {
     log::info("stopped: every request was answered");

@@ -87,7 +87,10 @@ class Master final : private HealthMonitor::Observer {
     kKilling,     // so do workers that do not react
   };
 
+  void begin_phase(Inheritance& inherited);
+  bool note_start(bool is_takeover);
   void announce_addresses() const;
+  void warn_of_unserved() const;
   void watch_signals();
   void start_timers();
 
@@ -107,6 +110,7 @@ class Master final : private HealthMonitor::Observer {
   // What the loop does between two turns.
   void act_on_notes();
   void become_ready();
+  void call_in_orphans();
   void begin_stop();
   void stop_step();
   void begin_drain();
@@ -119,6 +123,7 @@ class Master final : private HealthMonitor::Observer {
 
   // master_reload.cc
   void reload_step();
+  void give_config_up();
   void put_in_force();
   void complete_reload();
   void fail_reload(const std::string& why);
@@ -131,11 +136,12 @@ class Master final : private HealthMonitor::Observer {
   void exec_with_all(const std::string& failure);
   Handoff build_handoff(const std::string& failure);
 
+  // Borrowed: main's.
+  const Launch& launch_;
   // Owned, in the order in which they need each other.
   const Config config_;
   const std::string config_text_;
   std::string config_in_force_;  // its text: ours, or until then that of the config before
-  const Launch& launch_;         // borrowed: main's
   Segment segment_;
   std::vector<Listener> listeners_;
   // Inherited, and no listeners of this config: of the one before, to go back to until this one is
@@ -180,6 +186,7 @@ class Master final : private HealthMonitor::Observer {
   bool renews_ = false;         // the workers, when we serve
   bool calls_orphans_ = false;  // once, when our workers serve
   bool goes_back_ = false;      // this image keeps the generation that serves
+  bool has_served_ = false;     // by this image's config
 };
 
 }  // namespace ringmaster

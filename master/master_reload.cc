@@ -56,9 +56,7 @@ void Master::reload_step() {
     return complete_reload();
   }
   if (phase_ < Phase::kServing) {
-    if (deadline_ms_ != 0 && now >= deadline_ms_ && reload_failure_.empty()) {
-      exec_next_image("the workers of the new configuration did not come up");
-    }
+    if (deadline_ms_ != 0 && now >= deadline_ms_ && reload_failure_.empty()) give_config_up();
     return;
   }
   if (phase_ != Phase::kServing || !reloader_.is_accepted()) {
@@ -70,6 +68,16 @@ void Master::reload_step() {
   if (is_quiet() || now - accepted_ms_ >= kAnswersOutMs) exec_next_image({});
 }
 
+// The workers do not come up. A start has not looked at the file since: if a reload was asked for
+// meanwhile, it has its turn first.
+void Master::give_config_up() {
+  if (phase_ == Phase::kStarting && !reloader_.is_idle()) {
+    if (reloader_.is_accepted()) exec_next_image({});
+    return;
+  }
+  exec_next_image("the workers of the new configuration did not come up");
+}
+
 // Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
 bool Master::is_quiet() const noexcept {
   const auto rests = [](const auto& server) { return server == nullptr || server->is_quiet(); };
@@ -79,6 +87,7 @@ bool Master::is_quiet() const noexcept {
 
 void Master::put_in_force() {
   MasterSlab& facts = segment_.master();
+  has_served_ = true;
   health_.put_in_force();
   segment_.generations().put_in_force(generation_);
   retire_backends();
@@ -143,6 +152,7 @@ void Master::reprice_buckets() {
 void Master::complete_reload() {
   phase_ = Phase::kServing;
   put_in_force();
+  call_in_orphans();
   supervisor_.retire_others();
   report_status();
   notifier_.ready();
@@ -180,6 +190,7 @@ Handoff Master::build_handoff(const std::string& failure) {
   handoff.workers = supervisor_.duplicate_workers();
   handoff.reloads = reloader_.duplicate_queue();
   handoff.renews = renews_;
+  handoff.calls_orphans = calls_orphans_;
   handoff.config = config_in_force_;
   handoff.backends = describe_backends(segment_);
   handoff.failure = failure;

@@ -68,6 +68,7 @@ Json to_json(const Handoff& handoff) {
           {"later", to_json(handoff.reloads.later)},
           {"again", handoff.reloads.again},
           {"renews", handoff.renews},
+          {"calls_orphans", handoff.calls_orphans},
           {"config", handoff.config},
           {"backends", backends_to_json(handoff.backends)},
           {"failure", handoff.failure}};
@@ -109,6 +110,7 @@ Handoff from_json(const Json& json) {
   handoff.reloads.again = json.at("again").get<bool>();
   handoff.failure = json.at("failure").get<std::string>();
   handoff.renews = json.value("renews", false);
+  handoff.calls_orphans = json.value("calls_orphans", false);
   handoff.config = json.value("config", std::string());
   if (json.contains("backends")) handoff.backends = backends_from_json(json.at("backends"));
   return handoff;

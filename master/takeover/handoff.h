@@ -46,7 +46,8 @@ struct Handoff {
   ControlSocket control;
   std::vector<HandedWorker> workers;
   ReloadQueue reloads;
-  bool renews = false;  // the workers are to open the access log anew
+  bool renews = false;         // the workers are to open the access log anew
+  bool calls_orphans = false;  // workers of a master that died share the channel: not called in yet
   // For an image that cannot use the memory: the text of the config in force, and the backends.
   // Empty from an image that knew nothing of it.
   std::string config;

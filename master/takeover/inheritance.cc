@@ -50,6 +50,7 @@ Inheritance take_over(Handoff handoff) {
   }
   inherited.reloads = std::move(handoff.reloads);
   inherited.renews = handoff.renews;
+  inherited.calls_orphans = handoff.calls_orphans;
   inherited.config = std::move(handoff.config);
   inherited.failure = std::move(handoff.failure);
   adopt_memory(inherited, std::move(handoff.memory), handoff.backends);

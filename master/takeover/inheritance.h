@@ -27,6 +27,7 @@ struct Inheritance {
   std::vector<HandedWorker> strangers;
   ReloadQueue reloads;
   bool renews = false;
+  bool calls_orphans = false;
   // The text of the last good one: better than none for who follows on a crash or an exec. Empty
   // where there is none to go back to, as after a stop in order.
   std::string config;

@@ -144,7 +144,10 @@ std::optional<WorkerBirth> Supervisor::spawn(std::uint32_t slot_index) {
   if (pid < 0) {
     log::error("cannot start a worker: fork: {}", std::strerror(errno));
     slot.release();
-    not_before_ms_[slot_index] = monotonic_ms() + kLongestBackOffMs;
+    const bool may_get_better =
+        std::any_of(workers_.begin(), workers_.end(), [this](const auto& w) { return lingers(w); });
+    not_before_ms_[slot_index] =
+        monotonic_ms() + (may_get_better ? kFirstBackOffMs : kLongestBackOffMs);
     return std::nullopt;
   }
   slot.set_pid(pid);

@@ -120,8 +120,9 @@ TEST(SystemCrash, ADrainedBackendStaysSoOverADeathOfTheMaster) {
 // Not only one that cannot be read: also one that cannot be served by.
 TEST(SystemCrash, AConfigWhoseWorkersDoNotComeUpGivesWayToTheLastGoodOne) {
   const Origin origin({8081});
-  const Service service(origin, "", {.drop_in = "LimitNPROC=20\n"});
-  Traffic traffic({.server = service.endpoint(), .tunnels = 0});
+  const Service service(origin, "[server]\nworkers = 2\ndrain_timeout = \"60s\"\n",
+                        {.drop_in = "LimitNPROC=20\n"});
+  Traffic traffic({.server = service.endpoint(), .tunnels = 20});
   ASSERT_TRUE(traffic.is_flowing());
   const std::string good = read_whole_file(kConfigFile);
   std::string greedy = good;
@@ -135,6 +136,7 @@ TEST(SystemCrash, AConfigWhoseWorkersDoNotComeUpGivesWayToTheLastGoodOne) {
   EXPECT_NE(service.journal().find("did not come up"), std::string::npos);
   EXPECT_TRUE(traffic.wait_for_more(50));
   write_whole_file(kConfigFile, good);
+  EXPECT_EQ(traffic.stop().tunnels_lost(), 0u) << "the dead master's workers had them";
 }
 
 TEST(SystemCrash, AStopSeesToTheWorkersOfAMasterThatDiedBefore) {
