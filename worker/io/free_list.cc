@@ -3,7 +3,6 @@
 namespace ringmaster {
 
 std::size_t FreeList::release_surplus(bool ends_round) noexcept {
-  if (takes_ == 0) least_ = size_;  // also what came back in this very step
   const bool is_quiet = takes_ <= least_;
   takes_ = 0;
   if (!is_quiet && !ends_round) return 0;
