@@ -6,7 +6,6 @@
 #include <csignal>
 
 #include "tests/support/backend.h"
-#include "tests/support/binary.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
