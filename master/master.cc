@@ -152,6 +152,7 @@ void Master::begin_phase(Inheritance& inherited) {
   if (inherited.is_takeover || is_untried) deadline_ms_ = monotonic_ms() + patience_ms;
   if (!inherited.is_takeover) return;
   phase_ = Phase::kTakingOver;
+  has_served_ = reload_failure_.empty();
   reloader_.resume(std::move(inherited.reloads));
   notifier_.watchdog();  // of the image before it ended with the exec
 }

@@ -186,7 +186,7 @@ class Master final : private HealthMonitor::Observer {
   bool renews_ = false;         // the workers, when we serve
   bool calls_orphans_ = false;  // once, when our workers serve
   bool goes_back_ = false;      // this image keeps the generation that serves
-  bool has_served_ = false;     // by this image's config
+  bool has_served_ = false;     // somebody has: by this image's config or the one before it
 };
 
 }  // namespace ringmaster

@@ -53,7 +53,11 @@ LoadedConfig only_problem(ConfigProblem problem) {
 // Leaves the others where they are. `line`: from 1 on.
 void blank_line(std::string& text, std::size_t line) {
   std::size_t begin = 0;
-  while (--line > 0 && begin < text.size()) begin = text.find('\n', begin) + 1;
+  for (; line > 1; --line) {
+    const std::size_t end = text.find('\n', begin);
+    if (end == text.npos) break;
+    begin = end + 1;
+  }
   const std::size_t end = std::min(text.find('\n', begin), text.size());
   std::fill(text.begin() + static_cast<std::ptrdiff_t>(begin),
             text.begin() + static_cast<std::ptrdiff_t>(end), ' ');

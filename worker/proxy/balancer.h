@@ -54,9 +54,9 @@ class Balancer {
   Choice choose(const TriedUpstreams& tried, RequestRecord& record) noexcept;
   // Whether choose() could find one that is neither `but` nor tried: limits are not asked.
   [[gnu::cold]] bool has_other(const TriedUpstreams& tried, std::uint32_t but) const noexcept;
-  // Counts a request in flight that was not chosen here.
   // Backends that were known when this worker began: others have no numbers here.
   std::uint32_t upstream_count() const noexcept { return in_flight_.size(); }
+  // Counts a request in flight that was not chosen here.
   InFlight count(std::uint32_t upstream) noexcept { return in_flight_.count(upstream); }
   // The master changed some backend's state.
   void on_routes_changed() noexcept;
