@@ -246,6 +246,7 @@ std::vector<std::string> on_narrow_listener(const Endpoint& where) {
       "s.bind((sys.argv[1], int(sys.argv[2])))\n"
       "s.listen()\n"
       "os.dup2(s.fileno(), 3)\n"
+      "os.set_inheritable(3, True)\n"  // which dup2() leaves as it is where that was its number
       "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
       "os.execv(sys.argv[3], sys.argv[3:])\n";
   return {"/usr/bin/python3", "-c", script, where.ip, std::to_string(where.port),
@@ -271,6 +272,79 @@ TEST(Timeout, AClientThatTakesALongAnswerSlowlyGetsItAll) {
   });
   EXPECT_EQ(received, body.size());
   EXPECT_GE(watch.elapsed(), seconds(4)) << "too quick to prove anything";
+}
+
+// What is left of its body is read and dropped, so that the connection lives on.
+TEST(Timeout, ASlowBodyBehindARefusalIsTakenToItsEnd) {
+  Ringmaster ringmaster("[server]\nbody_timeout = \"2s\"\n" + Backend("gone").toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 6\r\n"));
+  const Response response = client.receive();
+  EXPECT_GE(response.status, 502);
+  ASSERT_FALSE(response.says_close());
+  for (const char byte : std::string("abcdef")) {
+    EXPECT_FALSE(client.stream().is_readable(milliseconds(500)));  // 3 s in all
+    client.send({&byte, 1});
+  }
+  EXPECT_GE(client.get("/").status, 502) << "on the same connection";
+}
+
+TEST(Timeout, ABodyThatStopsComingBehindARefusalEndsItsConnectionInOrder) {
+  Ringmaster ringmaster("[server]\nbody_timeout = \"500ms\"\n" + Backend("gone").toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 600\r\n"));
+  EXPECT_GE(client.receive().status, 502);
+  EXPECT_TRUE(client.is_ended());
+  // What had been on its way is no reason for a reset, which the second would meet.
+  client.send("some");
+  ::poll(nullptr, 0, 200);
+  client.send("more");
+}
+
+// Requests that are pipelined, and so much of interim answers before the answer to each that the
+// kernel has no room for those of all.
+class SlowHints : public ::testing::Test {
+ protected:
+  Backend backend_{"s1", Backend::Script([](Conversation& conversation) {
+                     const std::string hint =
+                         "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(16'000, 'x') + "\r\n\r\n";
+                     do {
+                       for (int i = 0; i < 12; ++i) conversation.stream().send(hint);
+                       conversation.reply({.body = "answer"});
+                     } while (conversation.next());
+                   })};
+  const Endpoint where_{own_loopback(), 3000};
+  Ringmaster ringmaster_{"[server]\nworkers = 1\nlisten = \"" + where_.to_string() +
+                             "\"\n[upstream]\nresponse_timeout = \"2s\"\n" + backend_.toml(),
+                         {.command = on_narrow_listener(where_)}};
+  Client client_{Stream::connect(where_, "", 8192)};
+
+  static constexpr int kRequests = 12;
+  void ask() {
+    for (int i = 0; i < kRequests; ++i) client_.send(request_head("GET", "/"));
+  }
+};
+
+TEST_F(SlowHints, WhoTakesThemIsGivenTheTime) {
+  ask();
+  const Stopwatch watch;
+  for (int i = 0; i < kRequests; ++i) {
+    std::string received;
+    while (!received.ends_with("answer")) {
+      received += client_.stream().read_exactly(1);
+      // One takes longer than the backend is given; then as fast as can be.
+      if (received.size() % 4096 == 0 && watch.elapsed() < seconds(6)) ::poll(nullptr, 0, 600);
+    }
+  }
+  EXPECT_GE(watch.elapsed(), seconds(6)) << "too quick to prove anything";
+  EXPECT_EQ(ringmaster_.metrics().sum("ringmaster_rejected_total"), 0);
+}
+
+TEST_F(SlowHints, WhoTakesNoneIsGoneAndItIsNotTheBackendsFault) {
+  ask();
+  EXPECT_TRUE(comes_to_reject(ringmaster_, "client_gone", 1));
+  EXPECT_EQ(rejected(ringmaster_, "response_timeout"), 0);
+  EXPECT_EQ(backend_.connection_count(), 1u) << "nor is it asked again";
 }
 
 }  // namespace

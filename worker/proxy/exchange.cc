@@ -240,8 +240,9 @@ void Exchange::on_client_written(int error) {
     client_.timer().arm(phase_ == Phase::kTunnel ? config().upstream.tunnel_timeout
                                                  : config().server.body_timeout);
     if (upstream_->input() && !upstream_->input()->is_empty()) relay_response({}, nullptr);
-  } else if (phase_ == Phase::kAwaiting && upstream_->input()) {
-    read_response_head();
+  } else if (phase_ == Phase::kAwaiting) {
+    arm_while_awaiting();
+    if (upstream_->input()) read_response_head();
   }
 }
 
@@ -267,7 +268,6 @@ void Exchange::finish(Ending ending) {
     ending = Ending::kClose;
   if (ending == Ending::kKeepAlive && !request_body_.is_done()) {
     phase_ = Phase::kDiscarding;
-    client_.timer().arm(config().server.body_timeout);
     return discard_body();
   }
   phase_ = Phase::kDone;

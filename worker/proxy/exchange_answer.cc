@@ -98,6 +98,7 @@ void Exchange::discard_body() {
   if (request_body_.is_done()) return finish(Ending::kKeepAlive);
   input.clear();
   body_at_ = 0;
+  client_.timer().arm(config().server.body_timeout);
   client_.resume_reading();
 }
 

@@ -88,6 +88,10 @@ void Exchange::on_timeout() {
       return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
       if (upstream_->stream().has_moved_on()) return arm_while_awaiting();
+      if (client_.stream().is_writing()) {  // an interim response; the backend is not listened to
+        if (client_.stream().has_moved_on()) return arm_while_awaiting();
+        return cut(RejectReason::kClientGone);
+      }
       if (!request_done_ && !request_broken_ && !awaits_continue() &&
           !upstream_->stream().is_writing()) {
         return refuse(RejectReason::kBodyTimeout);
@@ -107,7 +111,7 @@ void Exchange::on_timeout() {
       release_upstream();
       return finish(Ending::kClose);
     case Phase::kDiscarding:
-      return finish(Ending::kClose);
+      return finish(Ending::kLinger);
     default:
       return;
   }

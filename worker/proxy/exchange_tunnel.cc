@@ -95,6 +95,8 @@ void Exchange::begin_tunnel() {
 
 void Exchange::enter_tunnel() {
   upstream_->expect_bulk(false);
+  // The end of the request is no part of the tunnel, and need not lie in the input as it goes out.
+  head_pending_to_upstream_ |= upstream_->stream().is_writing();
   phase_ = Phase::kTunnel;
   request_done_ = request_broken_;
   request_body_.start_tunnel();
