@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kStepMs = 20;
 constexpr unsigned kStepsPerRound = 50;
 constexpr std::size_t kWorthTrimming = 256 * 1024;
+constexpr unsigned kStepsBetweenTrims = 5;  // malloc_trim() looks at everything there is
 
 }  // namespace
 
@@ -46,10 +47,12 @@ void Housekeeping::step() {
   std::size_t freed = 0;
   for (FreeList* list : lists_) freed += list->release_surplus(ends_round);
   freed_bytes_ += freed;
-  // Once the most of it has come: malloc_trim() looks at everything there is.
-  if (freed_bytes_ >= kWorthTrimming && (freed < kWorthTrimming || !has_surplus_memory())) {
+  // The most of a burst comes at once; connections that are closed by and by bring the rest.
+  const bool is_due = steps_ - trimmed_at_ >= kStepsBetweenTrims || !has_surplus_memory();
+  if (freed_bytes_ >= kWorthTrimming && is_due) {
     ::malloc_trim(0);
     freed_bytes_ = 0;
+    trimmed_at_ = steps_;
   }
   upstreams_.close_surplus(ends_round);
   if (has_surplus() || freed != 0) return;

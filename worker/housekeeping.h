@@ -37,7 +37,8 @@ class Housekeeping {
   OwnedHandle<uv_timer_t> timer_;
   bool stepping_ = false;
   unsigned steps_ = 0;
-  std::size_t freed_bytes_ = 0;  // since memory was last given back to the kernel
+  unsigned trimmed_at_ = 0;      // of steps_: when memory was last given back to the kernel
+  std::size_t freed_bytes_ = 0;  // since then
 };
 
 }  // namespace ringmaster

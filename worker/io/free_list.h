@@ -14,14 +14,17 @@ namespace ringmaster {
 class FreeList {
  public:
   // Keeps `kept` blocks for good once they were used, and more for as long as they are needed.
-  FreeList(std::size_t block_bytes, std::align_val_t alignment, std::size_t kept) noexcept
-      : block_bytes_(block_bytes), alignment_(alignment), kept_(kept) {}
+  // Allocates `together` of them at a time, so that small ones lie side by side: scattered among
+  // larger ones, each that is still in use would keep the kernel from having a page of those back.
+  FreeList(std::size_t block_bytes, std::align_val_t alignment, std::size_t kept,
+           std::size_t together = 1) noexcept
+      : block_bytes_(block_bytes), alignment_(alignment), kept_(kept), together_(together) {}
   FreeList(const FreeList&) = delete;
   FreeList& operator=(const FreeList&) = delete;
   ~FreeList() { release(size_); }
 
   void* take() {
-    if (first_ == nullptr) return ::operator new(block_bytes_, alignment_);
+    if (first_ == nullptr) return allocate();
     Block* block = first_;
     first_ = block->next;
     least_ = std::min(least_, --size_);
@@ -51,11 +54,13 @@ class FreeList {
   struct Block {
     Block* next;
   };
+  [[gnu::cold]] void* allocate();
   void release(std::size_t count) noexcept;
 
   const std::size_t block_bytes_;
   const std::align_val_t alignment_;
   const std::size_t kept_;
+  const std::size_t together_;
   Block* first_ = nullptr;
   std::size_t size_ = 0;
   std::size_t least_ = 0;  // of size_, since blocks were last released

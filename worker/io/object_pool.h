@@ -27,8 +27,9 @@ class ObjectPool {
 
  private:
   static constexpr std::size_t kKept = 256;
+  static constexpr std::size_t kTogether = 16;
   FreeList memory_{std::max(sizeof(T), sizeof(void*)),
-                   std::align_val_t{std::max(alignof(T), alignof(void*))}, kKept};
+                   std::align_val_t{std::max(alignof(T), alignof(void*))}, kKept, kTogether};
 };
 
 }  // namespace ringmaster
