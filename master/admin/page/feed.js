@@ -54,6 +54,7 @@ class Feed {
       // Refused, silent, cut or nonsense: for who reads the page it is all the same.
     }
     this.#isAsking = false;
+    if (this.#isPaused) return;  // asked before the pause: what is paused stays as it is
     this.#failures = answer ? 0 : this.#failures + 1;
     this.#schedule(this.#failures === 1 ? ASK_AGAIN_MS : ASK_EVERY_MS, began);
     if (answer) this.#onAnswer(answer);
