@@ -46,7 +46,7 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
     return Error{why};
   };
   const std::string path = control_socket_path(config.admin.socket);
-  const bool has_control = inherited.control.socket.is_open() && inherited.control.path == path;
+  const bool has_control = lies_at(inherited.control, path);
   auto control = has_control ? ControlSocket{} : open_control_socket(path);
   if (!control) return failed(control.error());
   if (!inherited.segment) {
@@ -76,7 +76,8 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
   return Parts{*std::move(inherited.segment),
                *std::move(listeners),
                std::move(admin->front()),
-               has_control ? std::move(inherited.control) : *std::move(control),
+               has_control ? ControlSocket{std::move(inherited.control.socket), path}
+                           : *std::move(control),
                has_control ? std::string() : inherited.control.path,
                std::move(inherited.report),
                std::move(inherited.handover),

@@ -98,9 +98,8 @@ void Master::put_in_force() {
   former_admin_servers_.clear();
   former_admin_.clear();
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
-  // The service's place leads to the new socket by now.
-  const bool has_moved = !former_control_.empty() && former_control_ != service_control_path();
-  if (has_moved) ::unlink(former_control_.c_str());
+  // Where that was the service's place, there is a link to the new one by now.
+  if (!former_control_.empty()) remove_socket_at(former_control_);
   tell_of_drained();
   config_in_force_ = config_text_;
   const bool is_new = reload_failure_.empty();
@@ -202,6 +201,8 @@ Handoff Master::build_handoff(const std::string& failure) {
 bool Master::hear_last_signals() {
   uv_run(loop_.get(), UV_RUN_NOWAIT);
   if (stop_requests_ != 0) return false;
+  // Likewise what a probe has found: for the next image it is nothing new.
+  if (std::exchange(health_changed_, false)) supervisor_.ring_all();
   if (std::exchange(reload_requests_, 0) != 0) ::kill(::getpid(), SIGHUP);  // the next image's
   return true;
 }

@@ -38,12 +38,6 @@ bool is_that_very_file(const std::string& place, const std::string& path) {
          a.st_ino == b.st_ino;
 }
 
-// What a dead master left; nothing but a socket.
-void make_room_at(const std::string& path) {
-  struct stat status;
-  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
-}
-
 bool is_our_link(const std::string& path) {
   struct stat status;
   return path == service_control_path() && ::lstat(path.c_str(), &status) == 0 &&
@@ -61,6 +55,16 @@ std::string service_control_path() {
 
 std::string control_socket_path(const std::string& configured) {
   return configured.empty() ? service_control_path() : configured;
+}
+
+void remove_socket_at(const std::string& path) {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
+}
+
+bool lies_at(const ControlSocket& socket, const std::string& path) {
+  if (!socket.socket.is_open()) return false;
+  return path == socket.path || is_that_very_file(path, socket.path);
 }
 
 void lead_to_control_socket(const std::string& path) {
@@ -102,7 +106,7 @@ Result<ControlSocket> open_control_socket(const std::string& path) {
                  ": another ringmaster answers there; give each its own "
                  "admin.socket"};
   }
-  make_room_at(path);
+  remove_socket_at(path);  // a dead master's
 
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const mode_t before = ::umask(0177);  // never open to others, not even for a moment

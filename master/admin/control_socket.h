@@ -21,12 +21,18 @@ std::string service_control_path();
 // Where the socket of this config is: admin.socket, else the service's place, else "" for nowhere.
 std::string control_socket_path(const std::string& configured);
 
+// Whether it is this socket that lies at `path`, by whatever name it was opened.
+bool lies_at(const ControlSocket& socket, const std::string& path);
+
 // Replaces the socket that a dead master left there; fails where a living one answers.
 Result<ControlSocket> open_control_socket(const std::string& path);
 
 // Lets the service's place lead to `path`, where the config wants the socket elsewhere: a file that
 // was changed since does not tell where the master listens that is to load it (systemctl reload).
 void lead_to_control_socket(const std::string& path);
+
+// Removes what lies at `path` if it is a socket itself, and no link to one.
+void remove_socket_at(const std::string& path);
 
 // The socket that nobody answers any more, and what led to it.
 void remove_control_socket(const std::string& path);

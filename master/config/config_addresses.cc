@@ -97,7 +97,12 @@ const char* host_name_error(std::string_view host) {
 }
 
 Result<SocketAddress> parse_listener(std::string_view text, const Example& example) {
-  if (const auto address = SocketAddress::parse(text)) return *address;
+  if (const auto address = SocketAddress::parse(text)) {
+    // Which listens for IPv6 alone, as each of ours does, cannot be bound to such an address.
+    if (address->family() != AF_INET6 || !address->ip().is_v4()) return *address;
+    return Error{quoted(text) + " is an IPv4 address in the form of IPv6, write " +
+                 quoted(address->ip().to_string() + ":" + std::to_string(address->port()))};
+  }
   if (auto error = shape_error(text, example)) return *std::move(error);
   const auto [host, port] = split_address(text);
   if (!whole<std::uint16_t>(*port)) {

@@ -38,6 +38,8 @@ std::string_view why_not_asked(std::string_view what) {
   if (what == "down") return "is down";
   if (what == "draining") return "is being drained";
   if (what == "full") return "has as many requests in flight as max_connections allows";
+  if (what == "over_bound") return "has more than its share of the load (hash.balance_factor)";
+  if (what == "slow_start") return "starts slowly, and this key's turn had not come";
   return "";
 }
 

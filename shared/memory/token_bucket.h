@@ -4,10 +4,9 @@
 // table, because tag and arrival time only ever change together. The master reads it for reports,
 // and writes, by the same means, when a reload changes the rate.
 // Invariant: of a live entry the arrival time never moves back, unless the rate changes. A full
-// bucket is the same as none,
-// so only an entry whose arrival time has passed is ever given to another client; where a set has
-// none such, the newcomer is charged to the set's overflow bucket: churning addresses wins no fresh
-// burst, and memory is fixed.
+// bucket is the same as none, so only an entry whose arrival time has passed is ever given to
+// another client; where a set has none such, the newcomer is charged to the set's overflow bucket:
+// churning addresses wins no fresh burst, and memory is fixed.
 #pragma once
 
 #include <array>

@@ -382,6 +382,9 @@ TEST(ConfigLoader, RefusesWrongListenAddresses) {
       {"server.listen = \"localhost:3000\"",
        {"1:17: server.listen: \"localhost:3000\" is not a literal address, write for example "
         "\"127.0.0.1:3000\""}},
+      {"server.listen = \"[::ffff:127.0.0.1]:80\"",
+       {"1:17: server.listen: \"[::ffff:127.0.0.1]:80\" is an IPv4 address in the form of IPv6, "
+        "write \"127.0.0.1:80\""}},
       {"server.listen = \"0.0.0.0:65536\"",
        {"1:17: server.listen: \"0.0.0.0:65536\" has no valid port, must be from 0 to 65535"}},
       {"server.listen = \"::1\"",
