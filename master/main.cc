@@ -1,5 +1,6 @@
 // The one composition root: the command line, and the only place that knows both master and worker.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "master/config/config_loader.h"
 #include "master/config/config_warnings.h"

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "master/config/config_values.h"
 #include "master/routing_publisher.h"
@@ -73,18 +74,18 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
     if (!channel) return failed(channel.error());
     inherited.handover = *std::move(channel);
   }
-  return Parts{*std::move(inherited.segment),
-               *std::move(listeners),
-               std::move(admin->front()),
-               has_control ? ControlSocket{std::move(inherited.control.socket), path}
-                           : *std::move(control),
-               has_control ? std::string() : inherited.control.path,
-               std::move(inherited.report),
-               std::move(inherited.handover),
-               has_orphans_channel,
-               *std::move(upstreams),
-               generation,
-               goes_back};
+  return Parts{
+      *std::move(inherited.segment),
+      *std::move(listeners),
+      std::move(admin->front()),
+      has_control ? ControlSocket{std::move(inherited.control.socket), path} : *std::move(control),
+      has_control ? std::string() : inherited.control.path,
+      std::move(inherited.report),
+      std::move(inherited.handover),
+      has_orphans_channel,
+      *std::move(upstreams),
+      generation,
+      goes_back};
 }
 
 Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const Launch& launch,
@@ -114,7 +115,9 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
       notifier_(loop_.get()),
       health_(loop_.get(), config_, segment_, upstreams_, *this),
       reloader_(loop_.get(), launch_),
-      ring_shares_(segment_.ring(generation_, false).shares(segment_.upstream_count())),
+      endpoints_(loop_.get(),
+                 {config_, config_text_, segment_, upstreams_, generation_, health_, supervisor_},
+                 *this),
       reload_failure_(start.failure),
       calls_orphans_(parts.has_orphans_channel),
       goes_back_(parts.goes_back) {
@@ -136,9 +139,9 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
   lead_to_control_socket(control_.path);
   watch_signals();
   start_timers();
-  serve_admin(std::move(parts.admin.socket));
-  serve_former_admin();
-  serve_control();
+  endpoints_.serve_admin(std::move(parts.admin.socket));
+  endpoints_.serve_former_admin(former_admin_);
+  if (control_.socket.is_open()) endpoints_.serve_control(duplicate_of(control_.socket.get()));
 }
 
 Master::~Master() = default;
@@ -152,7 +155,7 @@ void Master::begin_phase(Inheritance& inherited) {
       reload_failure_.empty() && !config_in_force_.empty() && config_in_force_ != config_text_;
   if (inherited.is_takeover || is_untried) deadline_ms_ = monotonic_ms() + patience_ms;
   if (!inherited.is_takeover) return;
-  phase_ = Phase::kTakingOver;
+  phase_ = MasterPhase::kTakingOver;
   has_served_ = reload_failure_.empty();
   reloader_.resume(std::move(inherited.reloads));
   notifier_.watchdog();  // of the image before it ended with the exec
@@ -224,7 +227,7 @@ void Master::start_timers() {
 }
 
 Master::Outcome Master::run() {
-  health_.start(phase_ == Phase::kTakingOver ? segment_.generations().in_force() : 0);
+  health_.start(phase_ == MasterPhase::kTakingOver ? segment_.generations().in_force() : 0);
   const bool is_first_process = ::getpid() == 1;  // of a container
   for (;;) {
     if (may_spawn()) {
@@ -248,7 +251,7 @@ Master::Outcome Master::run() {
 // While others serve (they may all have died), a new generation does not begin before it knows
 // where to send requests.
 bool Master::may_spawn() const noexcept {
-  return phase_ != Phase::kTakingOver || goes_back_ || health_.first_round_done() ||
+  return phase_ != MasterPhase::kTakingOver || goes_back_ || health_.first_round_done() ||
          supervisor_.alive() == 0;
 }
 
@@ -268,8 +271,8 @@ void Master::act_on_notes() {
     child_ended_ = true;  // if a signal should be lost, its news is late and no more
     report_status();
   }
-  if (phase_ == Phase::kStarting) become_ready();
-  if (renews_ && phase_ == Phase::kServing && !supervisor_.is_renewing()) {
+  if (phase_ == MasterPhase::kStarting) become_ready();
+  if (renews_ && phase_ == MasterPhase::kServing && !supervisor_.is_renewing()) {
     renews_ = false;
     supervisor_.renew();
   }
@@ -278,7 +281,7 @@ void Master::act_on_notes() {
 
 void Master::become_ready() {
   if (!health_.first_round_done() || supervisor_.serving() < config_.server.workers) return;
-  phase_ = Phase::kServing;
+  phase_ = MasterPhase::kServing;
   put_in_force();
   call_in_orphans();
   if (!reload_failure_.empty()) {
@@ -304,31 +307,31 @@ void Master::begin_stop() {
             to_text(config_.server.drain_timeout));
   notifier_.stopping();
   reloader_.give_up();
-  phase_ = Phase::kPreDrain;
+  phase_ = MasterPhase::kPreDrain;
   deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(config_.server.pre_drain.count());
 }
 
 // Stopping goes on when its time has come, or when someone is out of patience.
 void Master::stop_step() {
   const std::uint64_t now = monotonic_ms();
-  if (std::exchange(out_of_patience_, false) && phase_ < Phase::kCutting) {
+  if (std::exchange(out_of_patience_, false) && phase_ < MasterPhase::kCutting) {
     log::warning("interrupted again: cutting what is in flight");
-    phase_ = Phase::kDraining;
+    phase_ = MasterPhase::kDraining;
     deadline_ms_ = now;
   }
   if (now < deadline_ms_) return;
   switch (phase_) {
-    case Phase::kPreDrain:
+    case MasterPhase::kPreDrain:
       return begin_drain();
-    case Phase::kDraining:
+    case MasterPhase::kDraining:
       close_listeners();
       supervisor_.cut();
-      phase_ = Phase::kCutting;
+      phase_ = MasterPhase::kCutting;
       deadline_ms_ = now + kCutPatienceMs;
       return;
-    case Phase::kCutting:
+    case MasterPhase::kCutting:
       supervisor_.kill_all();
-      phase_ = Phase::kKilling;
+      phase_ = MasterPhase::kKilling;
       deadline_ms_ = now + kCutPatienceMs;
       return;
     default:
@@ -338,9 +341,9 @@ void Master::stop_step() {
 
 // Orphans are no children of ours: one that cannot be killed is not waited for.
 bool Master::has_stopped() const noexcept {
-  if (phase_ < Phase::kDraining || supervisor_.alive() != 0) return false;
+  if (phase_ < MasterPhase::kDraining || supervisor_.alive() != 0) return false;
   return supervisor_.orphans_alive() == 0 ||
-         (phase_ == Phase::kKilling && monotonic_ms() >= deadline_ms_);
+         (phase_ == MasterPhase::kKilling && monotonic_ms() >= deadline_ms_);
 }
 
 void Master::close_listeners() {
@@ -355,13 +358,13 @@ void Master::begin_drain() {
   if (const std::size_t orphans = supervisor_.orphans_alive(); orphans != 0) {
     log::info("also waiting for {} of an earlier master", counted(orphans, "worker"));
   }
-  phase_ = Phase::kDraining;
+  phase_ = MasterPhase::kDraining;
   deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(config_.server.drain_timeout.count());
   report_status();
 }
 
 void Master::report_status() {
-  if (phase_ == Phase::kStarting) return notifier_.status("starting");
+  if (phase_ == MasterPhase::kStarting) return notifier_.status("starting");
   notifier_.status(
       fmt::format("{}: {} of {} backends up, {}", is_stopping() ? "draining" : "serving",
                   health_.up_count(), config_.backends.size(),

@@ -3,8 +3,8 @@
 // next image takes over (exec). Callbacks only take notes; the loop acts on them between two turns,
 // so that a fork or an exec never happens inside a callback.
 //
-// The parts of its work: master.cc lives; master_reload.cc changes over to a new config or binary;
-// master_endpoints.cc answers those who ask.
+// The parts of its work: master.cc starts, serves and stops; master_reload.cc changes over to a new
+// config or binary.
 #pragma once
 
 #include <uv.h>
@@ -15,12 +15,12 @@
 #include <string>
 #include <vector>
 
-#include "master/admin/admin_server.h"
+#include "master/admin/control_socket.h"
 #include "master/config/start_config.h"
+#include "master/endpoints.h"
 #include "master/health/health_monitor.h"
 #include "master/listeners.h"
-#include "master/reports/report_source.h"
-#include "master/reports/ring_report.h"
+#include "master/master_phase.h"
 #include "master/systemd/service_notifier.h"
 #include "master/takeover/inheritance.h"
 #include "master/takeover/reloader.h"
@@ -39,7 +39,7 @@ inline constexpr int kExitUsage = 1;
 inline constexpr int kExitCannotStart = 2;
 inline constexpr int kExitCut = 3;
 
-class Master final : private HealthMonitor::Observer {
+class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
  public:
   // Opens sockets and shared memory, or takes what it needs of them out of `inherited`. The error
   // says what could not be had; `inherited` is whole then, so that it can be tried with another
@@ -76,17 +76,7 @@ class Master final : private HealthMonitor::Observer {
   static Result<Parts> gather_parts(const StartConfig& start, Inheritance& inherited);
   Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited);
 
-  // Where the master is in its life; only ever forward.
-  enum class Phase : std::uint8_t {
-    kStarting,    // workers and first probes under way
-    kTakingOver,  // as kStarting, while workers of an earlier generation serve
-    kServing,     // READY=1 was said
-    kPreDrain,    // told to stop, not closing yet: /readyz fails
-    kDraining,    // listeners closed
-    kCutting,     // out of patience: requests in flight end now
-    kKilling,     // so do workers that do not react
-  };
-
+  // master.cc
   void begin_phase(Inheritance& inherited);
   bool note_start(bool is_takeover);
   void announce_addresses() const;
@@ -94,18 +84,11 @@ class Master final : private HealthMonitor::Observer {
   void watch_signals();
   void start_timers();
 
-  // master_endpoints.cc
-  void serve_admin(UniqueFd listener);
-  void serve_former_admin();
-  bool has_backend_in_use() const noexcept;
-  void serve_control();
-  AdminRoutes reports();
-  AdminResponse set_drained(const AdminRequest& request, bool drained);
-  AdminResponse reopen(const AdminRequest& request);
-  ReportSource report();
-  std::string overview();
-
+  // Notes for the loop, and orders that only wait for it.
   void on_health_changed(std::uint32_t) override { health_changed_ = true; }
+  MasterPhase phase() const noexcept override { return phase_; }
+  void on_reload_ordered(UniqueFd waiter) override;
+  void on_reopen_ordered() override { renews_ = true; }
 
   // What the loop does between two turns.
   void act_on_notes();
@@ -118,7 +101,7 @@ class Master final : private HealthMonitor::Observer {
   bool has_stopped() const noexcept;
   void report_status();
   int conclude();
-  bool is_stopping() const noexcept { return phase_ >= Phase::kPreDrain; }
+  bool is_stopping() const noexcept { return ringmaster::is_stopping(phase_); }
   bool may_spawn() const noexcept;
 
   // master_reload.cc
@@ -127,11 +110,7 @@ class Master final : private HealthMonitor::Observer {
   void put_in_force();
   void complete_reload();
   void fail_reload(const std::string& why);
-  void retire_backends();
-  void tell_of_drained() const;
-  void reprice_buckets();
   void exec_next_image(const std::string& failure);
-  bool is_quiet() const noexcept;
   bool hear_last_signals();
   void exec_with_all(const std::string& failure);
   Handoff build_handoff(const std::string& failure);
@@ -161,19 +140,13 @@ class Master final : private HealthMonitor::Observer {
   ServiceNotifier notifier_;
   HealthMonitor health_;
   Reloader reloader_;
-  std::unique_ptr<AdminServer> admin_;
-  std::vector<std::unique_ptr<AdminServer>> former_admin_servers_;
-  std::unique_ptr<AdminServer> control_server_;
+  Endpoints endpoints_;
   OwnedHandle<uv_poll_t> report_poll_;
   OwnedHandle<uv_timer_t> tick_;
   std::vector<OwnedHandle<uv_signal_t>> signals_;
-  const std::vector<double> ring_shares_;
-  RingReport ring_report_;
-  std::uint64_t rate_limit_entries_ = 0;
-  std::uint64_t entries_counted_ms_ = 0;
   std::string reload_failure_;  // why we went back to the last good config; told when we serve
   // Notes for the loop.
-  Phase phase_ = Phase::kStarting;
+  MasterPhase phase_ = MasterPhase::kStarting;
   std::uint32_t stop_requests_ = 0;
   bool out_of_patience_ = false;  // interrupted while stopping
   std::uint32_t reload_requests_ = 0;

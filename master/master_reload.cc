@@ -2,7 +2,6 @@
 // execs; the next one, under the same pid, takes over memory, sockets and workers, starts a
 // generation of its own, and retires the one before. What cannot be used changes nothing: the next
 // image then goes back to the config and the workers that serve.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +10,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
+#include <utility>
 
+#include "master/generation.h"
 #include "master/master.h"
 #include "master/systemd/service_store.h"
 #include "master/takeover/handoff.h"
@@ -41,6 +42,11 @@ void log_lines(const std::string& text) {
 
 }  // namespace
 
+void Master::on_reload_ordered(UniqueFd waiter) {
+  log::info("reload: requested over the control socket");
+  reloader_.request(std::move(waiter));
+}
+
 void Master::reload_step() {
   if (std::exchange(reload_requests_, 0) != 0) {
     log::info("reload: requested by SIGHUP");
@@ -52,37 +58,30 @@ void Master::reload_step() {
     segment_.master().last_reload_failed.set(1);
   }
   const std::uint64_t now = monotonic_ms();
-  if (phase_ == Phase::kTakingOver && supervisor_.serving() >= config_.server.workers) {
+  if (phase_ == MasterPhase::kTakingOver && supervisor_.serving() >= config_.server.workers) {
     return complete_reload();
   }
-  if (phase_ < Phase::kServing) {
+  if (phase_ < MasterPhase::kServing) {
     if (deadline_ms_ != 0 && now >= deadline_ms_ && reload_failure_.empty()) give_config_up();
     return;
   }
-  if (phase_ != Phase::kServing || !reloader_.is_accepted()) {
+  if (phase_ != MasterPhase::kServing || !reloader_.is_accepted()) {
     accepted_ms_ = 0;
     return;
   }
   if (accepted_ms_ == 0) accepted_ms_ = now;
   if (supervisor_.is_renewing() && now - accepted_ms_ < kRenewalMs) return;
-  if (is_quiet() || now - accepted_ms_ >= kAnswersOutMs) exec_next_image({});
+  if (endpoints_.is_quiet() || now - accepted_ms_ >= kAnswersOutMs) exec_next_image({});
 }
 
 // The workers do not come up. A start has not looked at the file since: if a reload was asked for
 // meanwhile, it has its turn first.
 void Master::give_config_up() {
-  if (phase_ == Phase::kStarting && !reloader_.is_idle()) {
+  if (phase_ == MasterPhase::kStarting && !reloader_.is_idle()) {
     if (reloader_.is_accepted()) exec_next_image({});
     return;
   }
   exec_next_image("the workers of the new configuration did not come up");
-}
-
-// Who has a connection to us would lose it: a scrape gets its answer, an order is read first.
-bool Master::is_quiet() const noexcept {
-  const auto rests = [](const auto& server) { return server == nullptr || server->is_quiet(); };
-  return rests(admin_) && rests(control_server_) &&
-         std::all_of(former_admin_servers_.begin(), former_admin_servers_.end(), rests);
 }
 
 void Master::put_in_force() {
@@ -90,17 +89,17 @@ void Master::put_in_force() {
   has_served_ = true;
   health_.put_in_force();
   segment_.generations().put_in_force(generation_);
-  retire_backends();
-  reprice_buckets();
+  retire_backends(segment_, upstreams_);
+  reprice_buckets(segment_, config_.rate_limit);
   const auto closed =
       std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
   if (closed != 0) store_listeners_anew(listeners_);
-  former_admin_servers_.clear();
+  endpoints_.leave_former_admin();
   former_admin_.clear();
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
   // Where that was the service's place, there is a link to the new one by now.
   if (!former_control_.empty()) remove_socket_at(former_control_);
-  tell_of_drained();
+  tell_of_drained(segment_, upstreams_);
   config_in_force_ = config_text_;
   const bool is_new = reload_failure_.empty();
   if (is_new || facts.config_loaded_ms.get() == 0) {
@@ -113,43 +112,8 @@ void Master::put_in_force() {
   }
 }
 
-// Backends that this config does not have any more, or that a refused one was to have: their series
-// stay for a while.
-void Master::retire_backends() {
-  std::vector<bool> in_use(segment_.upstream_count());
-  for (const std::uint32_t upstream : upstreams_) in_use[upstream] = true;
-  for (std::uint32_t i = 0; i < in_use.size(); ++i) {
-    UpstreamState& upstream = segment_.upstream(i);
-    if (in_use[i] || upstream.retired_at_ms() != 0) continue;
-    upstream.set_retired_at_ms(static_cast<std::uint64_t>(wall_clock_ms()));
-  }
-}
-
-// They stay so over reloads, crashes, and while a config does not have them: long, maybe.
-void Master::tell_of_drained() const {
-  std::string names;
-  for (const std::uint32_t upstream : upstreams_) {
-    const UpstreamState& state = segment_.upstream(upstream);
-    if (!state.is_drained()) continue;
-    names.append(names.empty() ? "" : ", ").append(state.name());
-  }
-  if (names.empty()) return;
-  log::warning("drained by an operator: {}; `ringmaster ctl ready NAME` puts one back", names);
-}
-
-// A client that had spent its burst neither gets another nor waits by the rate of yesterday.
-void Master::reprice_buckets() {
-  const RateLimitConfig& limit = config_.rate_limit;
-  if (limit.requests_per_second == 0) return;
-  const BucketRate rate = BucketRate::of(limit.requests_per_second, limit.burst);
-  const std::uint64_t before = segment_.master().bucket_interval.get();
-  // First: should we be killed on the way, nobody pays the new price twice.
-  segment_.master().bucket_interval.set(rate.interval);
-  segment_.buckets(limit.table_entries).reprice(before, rate, monotonic_ns());
-}
-
 void Master::complete_reload() {
-  phase_ = Phase::kServing;
+  phase_ = MasterPhase::kServing;
   put_in_force();
   call_in_orphans();
   supervisor_.retire_others();
@@ -180,7 +144,7 @@ Handoff Master::build_handoff(const std::string& failure) {
     }
   }
   handoff.admin.push_back(
-      {duplicate(admin_->listener()), admin_address_, admin_configured_, false});
+      {duplicate(endpoints_.admin_listener()), admin_address_, admin_configured_, false});
   for (const Listener& listener : former_admin_) {
     handoff.admin.push_back(
         {duplicate(listener.socket.get()), listener.address, listener.configured, false});
@@ -214,9 +178,9 @@ void Master::exec_next_image(const std::string& failure) {
   sigset_t before;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);
-  const bool was_quiet = is_quiet();
+  const bool was_quiet = endpoints_.is_quiet();
   const bool goes_on = hear_last_signals();
-  const bool somebody_came = was_quiet && !is_quiet();  // meanwhile: served first
+  const bool somebody_came = was_quiet && !endpoints_.is_quiet();  // meanwhile: served first
   if (goes_on && !somebody_came) exec_with_all(failure);
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
 }
@@ -226,7 +190,7 @@ void Master::exec_with_all(const std::string& failure) {
     log::info("reload: the config is good, its generation starts");
     notifier_.reloading();
   } else {
-    log::error("{}: {}", phase_ == Phase::kStarting ? "start" : "reload", failure);
+    log::error("{}: {}", phase_ == MasterPhase::kStarting ? "start" : "reload", failure);
   }
   const Handoff handoff = build_handoff(failure);
   auto written = write_handoff(handoff);
@@ -244,8 +208,8 @@ void Master::exec_with_all(const std::string& failure) {
 }
 
 void Master::fail_reload(const std::string& why) {
-  if (phase_ != Phase::kStarting) notifier_.ready();
-  if (phase_ >= Phase::kServing) return reloader_.fail(why);
+  if (phase_ != MasterPhase::kStarting) notifier_.ready();
+  if (phase_ >= MasterPhase::kServing) return reloader_.fail(why);
   deadline_ms_ = monotonic_ms() + kExecAgainMs;
   reloader_.tell_failure(why);
 }

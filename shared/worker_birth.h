@@ -32,6 +32,6 @@ inline constexpr const char* kWorkerProcessName = "ringmaster-wrkr";
 // Exit codes that tell the master how the worker ended.
 inline constexpr int kWorkerDone = 0;
 inline constexpr int kWorkerCut = 3;          // it had to cut requests short
-inline constexpr int kWorkerCannotStart = 4;  // trying again at once would not help
+inline constexpr int kWorkerCannotStart = 4;  // it never served
 
 }  // namespace ringmaster

@@ -1,8 +1,8 @@
 // Takes connections off the listening sockets that all workers share, and those that workers who
-// drain give away. Every worker is woken for
-// every connection, so one that has clearly more than its share looks away for a moment and leaves
-// the rest to the others; a small batch a turn keeps a busy one from taking all, and follows how
-// many there were last time, so that hardly any accept() is in vain.
+// drain give away. Every worker is woken for every connection, so one that has clearly more than
+// its share looks away for a moment and leaves the rest to the others; a small batch a turn keeps a
+// busy one from taking all, and follows how many there were last time, so that hardly any accept()
+// is in vain.
 #pragma once
 
 #include <uv.h>

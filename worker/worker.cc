@@ -1,9 +1,11 @@
 #include "worker/worker.h"
 
+#include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "worker/acceptor.h"
 #include "worker/client/client_connections.h"

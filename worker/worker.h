@@ -7,7 +7,7 @@
 namespace ringmaster {
 
 // Runs the worker to its end; returns the process's exit code. Called in the child, with a clean
-// stack, signals at their defaults and no descriptor of the master's open but those given.
+// stack, deaf to what a terminal sends, and no descriptor of the master's open but those given.
 int run_worker(WorkerBirth birth);
 
 }  // namespace ringmaster

@@ -1,7 +1,6 @@
 #include "master/admin/admin_page.h"
 
 #include <algorithm>
-#include <utility>
 
 // What master/admin/page/assemble.cmake made.
 extern "C" {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <utility>
 
 #include "master/config/config_reader.h"
 #include "master/config/config_schema.h"

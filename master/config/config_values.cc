@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <system_error>
 
 #include "master/config/config_text.h"
 #include "shared/base/token.h"

@@ -4,6 +4,7 @@
 // text and what would be right, the text itself in quotes.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,5 +1,7 @@
 #include "master/config/start_config.h"
 
+#include <utility>
+
 #include "master/config/config_loader.h"
 #include "master/demo/demo_config.h"
 #include "shared/base/log.h"

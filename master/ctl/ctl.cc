@@ -11,6 +11,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 #include "master/admin/control_socket.h"
 #include "master/config/config_loader.h"

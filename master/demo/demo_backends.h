@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "shared/base/result.h"
-#include "shared/base/unique_fd.h"
 #include "shared/config.h"
 
 namespace ringmaster {

@@ -9,6 +9,7 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <random>

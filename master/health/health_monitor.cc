@@ -1,7 +1,6 @@
 #include "master/health/health_monitor.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "shared/base/log.h"
 

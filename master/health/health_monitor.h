@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -45,7 +46,7 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   void start(std::uint32_t serving);
   // This config is the one that requests go by from now on.
   void put_in_force();
-  // The eventfd fired: collects the suspicion board and probes whom it names.
+  // Collects the suspicion board and probes whom it names. Called in each turn of the loop.
   void on_reports();
 
   // Takes a backend out of use, or puts it back, until told otherwise. False: there is none of that

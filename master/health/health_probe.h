@@ -9,6 +9,7 @@
 #include <llhttp.h>
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 

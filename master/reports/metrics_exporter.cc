@@ -1,6 +1,5 @@
 #include "master/reports/metrics_exporter.h"
 
-#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -15,8 +14,6 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint64_t kRetiredSeriesMs = 3'600'000;
-
-constexpr std::array<std::string_view, 5> kCodeLabels{"1xx", "2xx", "3xx", "4xx", "5xx"};
 
 // A backend with all that is known of it at the moment of the scrape.
 struct BackendRow {

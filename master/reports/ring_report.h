@@ -3,7 +3,6 @@
 // use. Reads only. Owner: the Master; one at a time asks.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "master/admin/admin_page.h"
 #include "master/reports/totals.h"
@@ -55,12 +56,10 @@ Json last_probe(const BackendHealth& health) {
           {"failures", health.failures}};
 }
 
-constexpr std::array<const char*, 5> kCodeLabels{"1xx", "2xx", "3xx", "4xx", "5xx"};
-
 Json responses(const UpstreamTotals& totals) {
   Json by_class = Json::object();
   for (std::size_t i = 0; i < kCodeLabels.size(); ++i) {
-    by_class[kCodeLabels[i]] = totals.responses[i];
+    by_class[std::string(kCodeLabels[i])] = totals.responses[i];
   }
   return by_class;
 }

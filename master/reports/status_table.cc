@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "master/reports/text_table.h"
 #include "master/wording.h"

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "shared/memory/segment.h"
 
@@ -17,8 +18,11 @@ struct HistogramTotals {
   std::uint64_t sum_ns = 0;
 };
 
+// Of the classes of status codes, in the order of UpstreamTotals::responses.
+inline constexpr std::array<std::string_view, 5> kCodeLabels{"1xx", "2xx", "3xx", "4xx", "5xx"};
+
 struct UpstreamTotals {
-  std::array<std::uint64_t, 5> responses{};  // by class, 1xx to 5xx
+  std::array<std::uint64_t, kCodeLabels.size()> responses{};
   std::uint64_t in_flight = 0;
   std::uint64_t connections_idle = 0;
   std::uint64_t connections_busy = 0;

@@ -3,7 +3,6 @@
 // closed with it.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -2,11 +2,10 @@
 
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <utility>
 
 #include "master/admin/admin_message.h"
@@ -65,6 +64,7 @@ struct Reloader::Check {
   }
 
   int start(uv_loop_t* loop, const Launch& launch);
+  int listen();
   std::string verdict() const;
 };
 
@@ -78,13 +78,9 @@ int Reloader::Check::start(uv_loop_t* loop, const Launch& launch) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  uv_stdio_container_t stdio[3]{};
-  stdio[0].flags = UV_IGNORE;
-  for (const int fd : {1, 2}) {
-    stdio[fd].flags =
-        fd == 1 ? UV_IGNORE : static_cast<uv_stdio_flags>(UV_CREATE_PIPE | UV_WRITABLE_PIPE);
-    stdio[fd].data.stream = reinterpret_cast<uv_stream_t*>(&output_pipe);
-  }
+  uv_stdio_container_t stdio[3]{};  // ignored, but for
+  stdio[2].flags = static_cast<uv_stdio_flags>(UV_CREATE_PIPE | UV_WRITABLE_PIPE);
+  stdio[2].data.stream = reinterpret_cast<uv_stream_t*>(&output_pipe);
   uv_process_options_t options{};
   options.file = launch.binary.c_str();
   options.args = argv.data();
@@ -98,7 +94,11 @@ int Reloader::Check::start(uv_loop_t* loop, const Launch& launch) {
     self->look_whether_done();
   };
   const int error = uv_spawn(loop, &process, &options);
-  if (error != 0) return error;
+  return error != 0 ? error : listen();
+}
+
+// To what it says, for as long as it may take.
+int Reloader::Check::listen() {
   uv_timer_start(
       &patience,
       [](uv_timer_t* timer) {

@@ -6,15 +6,16 @@
 //                          └──child says ok──▶ kAccepted ──▶ exec
 #pragma once
 
+#include <sys/types.h>
 #include <uv.h>
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "master/takeover/handoff.h"
 #include "shared/base/unique_fd.h"
-#include "shared/base/uv_handle.h"
 
 namespace ringmaster {
 

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "master/wording.h"
 #include "shared/base/clock.h"
@@ -224,7 +226,7 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   WorkerSlot& slot = segment_.slot(index);
   const bool asked_to_leave = worker.state() == WorkerState::kDraining;
   const bool is_replaced = !draining_ && !is_leaving(worker) && !asked_to_leave;
-  const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != 4;
+  const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != kWorkerCannotStart;
   const std::uint64_t held = segment_.metrics(index).requests_held(segment_.upstream_count());
   if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
   segment_.metrics(index).release_gauges(segment_.upstream_count());

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "master/takeover/handoff.h"
 #include "shared/base/unique_fd.h"

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include "shared/memory/metrics_slab.h"
 #include "shared/memory/upstream_state.h"

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -24,8 +23,7 @@ struct Route {
 struct alignas(kCacheLine) RoutingTable {
   std::uint32_t generation;
   std::uint32_t route_count;
-  std::uint32_t has_limits;  // 1: some route has max_connections
-  std::array<std::uint32_t, 13> reserved;
+  std::array<std::uint32_t, 14> reserved;
   std::array<Route, kMaxUpstreams> routes;  // indexed by upstream; weight 0: not in this generation
 };
 static_assert(std::is_trivially_copyable_v<RoutingTable>);

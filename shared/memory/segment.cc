@@ -13,6 +13,7 @@
 #include <iterator>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "shared/base/clock.h"
 

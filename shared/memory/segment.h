@@ -16,8 +16,8 @@
 #include <boost/interprocess/mapped_region.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
+#include <string_view>
 
 #include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
@@ -81,7 +81,7 @@ class Segment {
   UpstreamState& upstream(std::uint32_t index) const noexcept;
   // Entries claimed so far: all valid upstream indices are below it.
   std::uint32_t upstream_count() const noexcept;
-  // Worker slots handed out so far, and one more.
+  // One more than the highest index of a worker slot that was ever handed out.
   std::uint32_t slots_used() const noexcept;
   void use_slot(std::uint32_t index) const noexcept;  // master only
   // Claims an entry for a name that none has: one never used, else the one that has been out of

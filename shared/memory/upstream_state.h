@@ -3,9 +3,9 @@
 // SuspicionBoard, which says so.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -17,7 +17,8 @@
 namespace ringmaster {
 
 // down --rise successes--> up --first failure or report--> suspect --fall failures--> down,
-// suspect --success--> up. kUnknown until the first probe, which decides alone.
+// suspect --success--> up. kUnknown until the first probe, which decides alone. Draining and slow
+// start are states of one that is up: an operator's wish, and a growing share of its keys.
 enum class HealthState : std::uint8_t { kUnknown, kUp, kSuspect, kDown, kDraining, kSlowStart };
 inline constexpr std::array<std::string_view, 6> kHealthStateLabels{
     "unknown", "up", "suspect", "down", "draining", "slow_start"};
@@ -120,12 +121,12 @@ class alignas(kCacheLine) UpstreamState {
     return addresses_[address_at_.load(std::memory_order_acquire)];
   }
 
-  // ---- By the master and its successors alone: plain bytes, never read while they are written
-  // ----
+  // ---- By the master and its successors alone ----
   std::int64_t changed_at_ms() const noexcept {
     return changed_at_ms_.load(std::memory_order_relaxed);
   }
   std::uint64_t place() const noexcept { return place_.load(std::memory_order_acquire); }
+  // Plain bytes, never read while they are written.
   std::string_view reason() const noexcept { return {reason_, ::strnlen(reason_, sizeof reason_)}; }
   std::uint64_t ramp_began_ms() const noexcept {
     return ramp_began_ms_.load(std::memory_order_relaxed);

@@ -20,7 +20,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cinttypes>
-#include <cstring>
 #include <deque>
 #include <string>
 #include <vector>

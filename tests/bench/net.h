@@ -16,7 +16,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <span>
-#include <string_view>
 
 namespace ringmaster::bench {
 

@@ -1,7 +1,6 @@
 // What the decisions in shared memory cost, in nanoseconds: ring look-ups by size, token buckets
 // alone and with a second process at the same one. Prints a table; judges nothing. Run by ./dev
 // bench.
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

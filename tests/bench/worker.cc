@@ -6,7 +6,6 @@
 
 #include <sys/eventfd.h>
 
-#include <csignal>
 #include <string>
 
 #include "master/routing_publisher.h"

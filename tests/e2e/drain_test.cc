@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <future>
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"

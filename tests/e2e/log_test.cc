@@ -1,8 +1,6 @@
 // The log, as the journal and a person read it: one line an event, with its priority, and never
 // more of them than is good.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <csignal>
 #include <sstream>

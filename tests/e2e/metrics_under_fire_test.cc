@@ -4,13 +4,11 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <functional>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 
 #include "tests/support/backend.h"

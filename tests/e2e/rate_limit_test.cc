@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"

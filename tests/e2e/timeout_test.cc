@@ -307,7 +307,8 @@ class SlowHints : public ::testing::Test {
  protected:
   Backend backend_{"s1", Backend::Script([](Conversation& conversation) {
                      const std::string hint =
-                         "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(16'000, 'x') + "\r\n\r\n";
+                         "HTTP/1.1 103 Early Hints\r\nLink: " + std::string(16'000, 'x') +
+                         "\r\n\r\n";
                      do {
                        for (int i = 0; i < 12; ++i) conversation.stream().send(hint);
                        conversation.reply({.body = "answer"});

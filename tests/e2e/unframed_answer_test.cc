@@ -22,6 +22,7 @@ class Unframed : public ::testing::TestWithParam<std::tuple<End, First>> {
 
   // The client sends more, and the backend ends, both unseen by the worker until it goes on.
   void send_and_end(Client& client) {
+    ASSERT_TRUE(has_first_.wait());
     const pid_t worker = ringmaster_.workers().at(0);
     ::kill(worker, SIGSTOP);
     ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
@@ -36,7 +37,7 @@ class Unframed : public ::testing::TestWithParam<std::tuple<End, First>> {
     return ringmaster_.metrics().get("ringmaster_rejected_total{reason=\"response_cut\"}");
   }
 
-  Event may_end_, has_ended_;
+  Event has_first_, may_end_, has_ended_;
   Backend backend_{"s1", Backend::Script([this](Conversation& conversation) {
                      Stream& stream = conversation.stream();
                      const bool is_tunnel = conversation.request().has("Upgrade");
@@ -44,6 +45,7 @@ class Unframed : public ::testing::TestWithParam<std::tuple<End, First>> {
                                              "Connection: Upgrade\r\nUpgrade: test\r\n\r\nall"
                                            : "HTTP/1.1 200 OK\r\n\r\nall");
                      stream.read_exactly(5);
+                     has_first_.set();
                      may_end_.wait();
                      ends_in_order() ? stream.close() : stream.reset();
                      has_ended_.set();
@@ -51,16 +53,16 @@ class Unframed : public ::testing::TestWithParam<std::tuple<End, First>> {
   Ringmaster ringmaster_{"[server]\nworkers = 1\n[health]\ninterval = \"60s\"\n" + backend_.toml()};
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Ends, Unframed,
-    ::testing::Combine(::testing::Values(End::kInOrder, End::kReset),
-                       ::testing::Values(First::kClient, First::kBackend)),
-    [](const auto& row) {
-      const bool in_order = std::get<End>(row.param) == End::kInOrder;
-      const bool client_first = std::get<First>(row.param) == First::kClient;
-      return std::string(in_order ? "InOrder" : "WithAReset") +
-             (client_first ? "BehindBytesOfTheClient" : "BeforeBytesOfTheClient");
-    });
+INSTANTIATE_TEST_SUITE_P(Ends, Unframed,
+                         ::testing::Combine(::testing::Values(End::kInOrder, End::kReset),
+                                            ::testing::Values(First::kClient, First::kBackend)),
+                         [](const auto& row) {
+                           const bool in_order = std::get<End>(row.param) == End::kInOrder;
+                           const bool client_first = std::get<First>(row.param) == First::kClient;
+                           return std::string(in_order ? "InOrder" : "WithAReset") +
+                                  (client_first ? "BehindBytesOfTheClient"
+                                                : "BeforeBytesOfTheClient");
+                         });
 
 TEST_P(Unframed, AnswerIsCompleteIfItsConnectionEndedInOrder) {
   Client client(ringmaster_.endpoint());

@@ -9,7 +9,6 @@
 #include <csignal>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 #include <thread>
 

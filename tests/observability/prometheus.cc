@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
+#include <cctype>
 #include <cmath>
 #include <iostream>
 #include <limits>

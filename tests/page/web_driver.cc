@@ -1,6 +1,5 @@
 #include "tests/page/web_driver.h"
 
-#include <array>
 #include <stdexcept>
 #include <string_view>
 

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
-#include <string>
 #include <thread>
 
 namespace ringmaster::test {

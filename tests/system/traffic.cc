@@ -4,8 +4,6 @@
 #include <array>
 #include <ostream>
 
-#include "tests/support/http.h"
-
 namespace ringmaster::test {
 namespace {
 
@@ -59,8 +57,6 @@ class TrafficClient {
     if (socket_ != nullptr) return ask();
     connect();
   }
-
-  bool is_busy() const { return is_busy_; }
 
  private:
   static TrafficClient* of(void* handle) {

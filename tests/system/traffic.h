@@ -9,7 +9,6 @@
 
 #include <uv.h>
 
-#include <atomic>
 #include <cstdint>
 #include <iosfwd>
 #include <map>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "worker/client/client_connections.h"
 #include "worker/http/proxy_header.h"
@@ -195,9 +196,7 @@ Duration ClientConnection::patience() const noexcept {
 // A pipelined head that began late in the buffer gets the whole of it.
 void ClientConnection::compact_input() noexcept {
   if (input_->begin == 0) return;
-  std::memmove(input_->data(), input_->data() + input_->begin, input_->end - input_->begin);
-  input_->end -= input_->begin;
-  input_->begin = 0;
+  input_->compact();
   exchange_->on_input_moved();
 }
 

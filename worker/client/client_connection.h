@@ -11,7 +11,9 @@
 // Owned by ClientConnections, in a list, until its handle has closed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "worker/io/tcp_stream.h"
 #include "worker/proxy/exchange.h"

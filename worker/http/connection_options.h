@@ -2,8 +2,6 @@
 // Pure.
 #pragma once
 
-#include <cstdint>
-
 #include "worker/http/message_head.h"
 
 namespace ringmaster {

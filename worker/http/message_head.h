@@ -4,10 +4,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
-
-#include "shared/reject_reason.h"
 
 namespace ringmaster {
 

@@ -11,7 +11,7 @@
 #include <climits>
 #include <csignal>
 #include <cstring>
-#include <ctime>
+#include <utility>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"

@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 
@@ -30,6 +32,12 @@ struct Buffer {
   void consume(std::size_t n) noexcept { begin += static_cast<std::uint32_t>(n); }
   void commit(std::size_t n) noexcept { end += static_cast<std::uint32_t>(n); }
   void clear() noexcept { begin = end = 0; }
+  // Moves what is unread to the beginning, so that all the room is behind it.
+  void compact() noexcept {
+    std::memmove(data(), data() + begin, end - begin);
+    end -= begin;
+    begin = 0;
+  }
 };
 
 struct ReturnToPool {

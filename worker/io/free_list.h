@@ -1,8 +1,7 @@
 // FreeList: blocks of memory of one size, kept for whoever needs the next one, the last given back
 // first, so that it is still in the cache. One thread, no locks; after warm-up nothing is
 // allocated. What a burst left behind goes back to the allocator once nobody needs it
-// (release_surplus(), which Housekeeping calls). Base of ObjectPool and BufferPool, each of which
-// owns one.
+// (release_surplus(), which Housekeeping calls). ObjectPool and BufferPool own one each.
 #pragma once
 
 #include <algorithm>

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace ringmaster {
 namespace {

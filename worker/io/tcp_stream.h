@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "shared/base/socket_address.h"
 #include "worker/io/buffer_pool.h"

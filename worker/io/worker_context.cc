@@ -4,9 +4,9 @@
 
 namespace ringmaster {
 
-void WorkerContext::uv_master_wakeup(int fd) noexcept {
+void WorkerContext::ring_master() const noexcept {
   // Fails only when the counter is full: then the master has been rung already.
-  ::eventfd_write(fd, 1);
+  ::eventfd_write(report_fd, 1);
 }
 
 }  // namespace ringmaster

@@ -61,7 +61,7 @@ struct WorkerContext {
   void report(std::uint32_t upstream) noexcept {
     if (segment.suspicions().report(upstream)) ring_master();
   }
-  void ring_master() const noexcept { uv_master_wakeup(report_fd); }
+  void ring_master() const noexcept;
 
   // Borrowed from the process: set up before the worker, torn down after it.
   uv_loop_t* const loop;
@@ -105,8 +105,6 @@ struct WorkerContext {
 
  private:
   std::uint64_t wall_clock_offset_ns_ = wall_clock_ns() - ::ringmaster::monotonic_ns();
-
-  static void uv_master_wakeup(int fd) noexcept;
 };
 
 }  // namespace ringmaster

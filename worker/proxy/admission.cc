@@ -2,18 +2,14 @@
 
 #include <algorithm>
 
+#include "worker/http/grammar.h"
+
 namespace ringmaster {
 namespace {
 
 bool contains(const std::vector<IpPrefix>& prefixes, const IpAddress& address) noexcept {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](const IpPrefix& prefix) { return prefix.contains(address); });
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 }  // namespace
@@ -37,7 +33,7 @@ IpAddress Admission::client_of(const RequestHead& head, const IpAddress& peer) c
     std::string_view list = head.value(head.fields[i]);
     while (!list.empty()) {
       const auto comma = list.rfind(',');
-      const auto member = trimmed(comma == list.npos ? list : list.substr(comma + 1));
+      const auto member = trim_blanks(comma == list.npos ? list : list.substr(comma + 1));
       const auto address = IpAddress::parse(member);
       if (!address) return client;
       client = *address;

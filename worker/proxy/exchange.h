@@ -14,8 +14,10 @@
 // Owned by its ClientConnection from the first byte of a request to on_exchange_done().
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "shared/base/clock.h"
 #include "shared/memory/flight_recorder.h"
@@ -104,6 +106,8 @@ class Exchange final : private UpstreamConnection::User {
   // input() was moved to another address before the head was complete.
   void on_input_moved() noexcept { parser_.reset(); }
   [[gnu::cold]] void on_timeout();
+  // Ends the request where it is, the client cut off.
+  [[gnu::cold]] void cut(RejectReason reason);
 
   // ---- Hand-over of a tunnel (exchange_tunnel.cc) ----
   // What another worker needs to go on with it. False: it is no tunnel (yet), or holds bytes that
@@ -113,8 +117,6 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void let_go() noexcept;
   // Goes on with a tunnel to `upstream` that another worker began. False: refused, nothing is sent.
   [[gnu::cold]] bool resume_tunnel(std::uint32_t upstream, HandedConnection& handed);
-  // Ends the request where it is, the client cut off.
-  [[gnu::cold]] void cut(RejectReason reason);
 
   bool has_complete_head() const noexcept { return phase_ != Phase::kHead; }
   // The request has come whole, and had no body: the client has nothing more to say before it is
@@ -175,6 +177,9 @@ class Exchange final : private UpstreamConnection::User {
 
   // exchange_failure.cc
   [[gnu::cold]] void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
+  bool has_retry_left() const noexcept {
+    return retries_ < config().upstream.retries && !tried_.is_full();
+  }
   [[gnu::cold]] bool may_retry_for(RetryCause cause) noexcept;
   [[gnu::cold]] void await_verdict();
   [[gnu::cold]] void on_no_verdict();

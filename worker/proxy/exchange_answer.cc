@@ -1,4 +1,6 @@
 // Answers in the backend's place: refusals, and what a request asks of a proxy itself.
+#include <utility>
+
 #include "worker/proxy/exchange.h"
 
 namespace ringmaster {
@@ -10,7 +12,7 @@ constexpr std::uint64_t kMostDiscardedBytes = 64 * 1024;
 
 }  // namespace
 
-// Answers in the backend's place. Nothing of a response has gone out yet.
+// Nothing of a response has gone out yet.
 void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   WorkerMetrics& metrics = proxy_.context.metrics.worker;
   if (reason == RejectReason::kRateLimited) {

@@ -22,9 +22,7 @@ void Exchange::fail_attempt(RetryCause cause, RejectReason reason, bool may_retr
   failure_cause_ = cause;
   look_at_clock();
   record_failure(cause);
-  if (!may_retry || retries_ >= config().upstream.retries || tried_.is_full()) {
-    return refuse(reason);
-  }
+  if (!may_retry || !has_retry_left()) return refuse(reason);
   if (!may_retry_for(cause)) return await_verdict();
   retry_elsewhere();
 }
@@ -36,10 +34,8 @@ void Exchange::on_ejected() {
   // Part of an answer that nobody will end, or an interim one, is no reason to wait for the rest.
   if (!unsent && !may_send_again()) return;
   const bool is_lost = phase_ == Phase::kVerdict;
-  if (!is_lost && (retries_ >= config().upstream.retries || tried_.is_full() ||
-                   !proxy_.balancer.has_other(tried_, upstream_index_))) {
-    return;
-  }
+  const bool has_other = has_retry_left() && proxy_.balancer.has_other(tried_, upstream_index_);
+  if (!is_lost && !has_other) return;
   fail_attempt(RetryCause::kEjected, is_lost ? failure_ : RejectReason::kResponseTimeout,
                /*may_retry=*/true);
 }

@@ -4,6 +4,8 @@
 
 namespace ringmaster {
 
+static_assert(kHeadSlack >= kForwardingOverhead);  // a head as long as allowed finds room
+
 void Exchange::send_request() {
   char address[INET6_ADDRSTRLEN];
   std::string default_host;

@@ -1,8 +1,7 @@
 // The response's way to the client: its head checked and rewritten, its body as it comes, with back
 // pressure. A broken message is never passed on as a complete one: 502 before the head went out,
 // cut off after.
-#include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "worker/http/connection_options.h"
 #include "worker/proxy/exchange.h"
@@ -54,9 +53,7 @@ bool Exchange::make_room_for_head() {
   Buffer& input = *upstream_->input();
   if (!input.room().empty()) return true;
   if (input.begin == 0) return false;
-  std::memmove(input.data(), input.data() + input.begin, input.end - input.begin);
-  input.end -= input.begin;
-  input.begin = 0;
+  input.compact();
   response_parser_.reset();
   return true;
 }

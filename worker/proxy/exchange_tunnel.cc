@@ -1,6 +1,8 @@
 // An upgraded connection (RFC 9110 section 7.8): bytes both ways, each side ended when the other
 // ends it. It may change workers: what was received and not passed on goes along.
-#include <cstring>
+
+#include <optional>
+#include <utility>
 
 #include "worker/proxy/exchange.h"
 

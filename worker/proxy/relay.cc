@@ -59,9 +59,13 @@ void BodyRelay::gather(std::string_view prefix, std::span<char> input, Input use
     if (piece.status != BodyDecoder::Status::kMore || batch.consumed == input.size()) break;
     if (piece.trailer.ends_with('\n')) break;  // its bytes may be gone after the next line
   }
-  if (out_ != BodyFraming::kChunked) return;
+  if (out_ == BodyFraming::kChunked) {
+    frame_as_chunk(header_at, Trailers(trailers).first(trailer_count), batch);
+  }
+}
 
-  // All spans make one chunk: the sender's chunking is its own business.
+// All spans make one chunk: the sender's chunking is its own business.
+void BodyRelay::frame_as_chunk(std::size_t header_at, Trailers trailers, Batch& batch) noexcept {
   if (batch.data_bytes != 0) {
     const std::size_t size = write_chunk_header(batch.data_bytes, chunk_header_.data());
     batch.pieces[header_at] = as_buf({chunk_header_.data(), size});
@@ -70,13 +74,11 @@ void BodyRelay::gather(std::string_view prefix, std::span<char> input, Input use
     batch.count = header_at;
   }
   const bool done = batch.status == Status::kDone;
-  if ((done || trailer_count != 0) && !last_chunk_written_) {
+  if ((done || !trailers.empty()) && !last_chunk_written_) {
     last_chunk_written_ = true;
     batch.pieces[batch.count++] = as_buf(kLastChunkLine);
   }
-  for (std::size_t i = 0; i < trailer_count; ++i) {
-    batch.pieces[batch.count++] = as_buf(trailers[i]);
-  }
+  for (const std::string_view trailer : trailers) batch.pieces[batch.count++] = as_buf(trailer);
   if (done) batch.pieces[batch.count++] = as_buf(kChunkEnd);
 }
 

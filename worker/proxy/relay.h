@@ -1,5 +1,6 @@
-// Moves body bytes from a buffer to a stream, re-framed: one gathered write a call, no byte copied.
-// Shared by both directions. Holds what a pending write refers to besides the caller's bytes.
+// Moves body bytes from a buffer to a stream, re-framed: one gathered write a call, and no byte
+// copied but those of short chunks. Shared by both directions. Holds what a pending write refers to
+// besides the caller's bytes.
 #pragma once
 
 #include <array>
@@ -13,6 +14,11 @@
 namespace ringmaster {
 
 class BodyRelay {
+  static constexpr std::size_t kMostSpans = 16;
+  static constexpr std::size_t kMostTrailerPieces = 4;
+  // A prefix; the chunk's header, spans and end; the last chunk, trailers, and the end of all.
+  static constexpr std::size_t kMostPieces = 1 + 1 + kMostSpans + 1 + 1 + kMostTrailerPieces + 1;
+
  public:
   enum class Status : std::uint8_t { kMore, kDone, kError };
 
@@ -25,9 +31,9 @@ class BodyRelay {
     Status status = Status::kMore;
     std::size_t consumed = 0;    // of the input
     std::size_t data_bytes = 0;  // body bytes among them
-    std::size_t count = 0;       // pieces, from pieces[0] on; may exceed what `prefix` alone needs
+    std::size_t count = 0;       // of the pieces
     std::size_t bytes() const noexcept;
-    std::array<uv_buf_t, 28> pieces;
+    std::array<uv_buf_t, kMostPieces> pieces;
   };
   // Whether the input's bytes may be moved to the place of others before them.
   enum class Input : std::uint8_t { kStays, kMayMove };
@@ -51,8 +57,9 @@ class BodyRelay {
   }
 
  private:
-  static constexpr std::size_t kMostSpans = 16;
-  static constexpr std::size_t kMostTrailerPieces = 4;
+  using Trailers = std::span<const std::string_view>;
+  void frame_as_chunk(std::size_t header_at, Trailers trailers, Batch& batch) noexcept;
+
   static constexpr std::size_t kShort = 1024;
   static constexpr std::size_t kDust = 256;  // costs less to move than to write as a piece
 

@@ -4,6 +4,7 @@
 // long one is no retry any more.
 #pragma once
 
+#include <cstdint>
 #include <utility>
 
 #include "worker/io/worker_context.h"

@@ -6,10 +6,10 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include "shared/base/socket_address.h"
 #include "shared/base/unique_fd.h"
 #include "worker/io/tcp_stream.h"
 #include "worker/io/timer_wheel.h"

@@ -2,7 +2,6 @@
 // and no descriptor is ever lost. The first byte says how many come along.
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <string>

@@ -2,10 +2,8 @@
 // HAProxy: each with the same backends and limits, on the systemd of the same box, under the same
 // traffic; the units are those of their packages. Prints a table. `./dev test-system --compare`
 // runs it.
-#include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <functional>
 #include <iostream>
 #include <stdexcept>
 #include <thread>

@@ -1,9 +1,7 @@
 // The admin endpoint as seen by clients on raw sockets: good ones, slow ones, hostile ones.
 #include "master/admin/admin_server.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>

@@ -2,11 +2,8 @@
 // also while it refuses connections no one else can get it.
 #pragma once
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 

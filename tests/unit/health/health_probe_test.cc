@@ -2,7 +2,6 @@
 #include "master/health/health_probe.h"
 
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <memory>
 #include <optional>

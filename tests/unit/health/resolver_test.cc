@@ -5,7 +5,6 @@
 #include <netdb.h>
 
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 

@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "tests/unit/http/piecewise.h"
 #include "worker/http/grammar.h"
 
 namespace ringmaster {

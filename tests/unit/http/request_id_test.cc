@@ -1,7 +1,6 @@
 // Ids are told from what is none, and no two are the same.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <set>
 #include <string>
 

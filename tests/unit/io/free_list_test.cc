@@ -73,6 +73,18 @@ TEST_F(FreeListTest, ATrickleDoesNotKeepABurst) {
   EXPECT_LE(list.size(), kKept + 1);
 }
 
+TEST(FreeListOfLots, AllocatesALotAtATimeAndGivesBackWhatOfItIsNotKept) {
+  FreeList list(kBytes, std::align_val_t{16}, kKept, 8);
+  std::vector<void*> taken;
+  for (std::size_t i = 0; i < 9; ++i) taken.push_back(list.take());
+  EXPECT_EQ(list.size(), 7u) << "of the second lot";
+  std::size_t released = 0;
+  for (int step = 0; step < 3; ++step) released += list.release_surplus(false);
+  EXPECT_EQ(released, 3 * kBytes);
+  for (void* block : taken) list.put(block);
+  EXPECT_EQ(list.size(), kKept + 9);
+}
+
 #endif
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <csignal>
 #include <functional>
 #include <string>
 #include <vector>

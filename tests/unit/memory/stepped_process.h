@@ -38,7 +38,6 @@ class SteppedProcess {
     SteppedProcess process([] {});
     return process.is_running_ && process.step();
   }
-  bool is_running() const { return is_running_; }
   // Whether the next instruction is a 16-byte compare-and-swap: lock cmpxchg16b, f0 48 0f c7.
   bool is_before_swap() const {
     user_regs_struct registers{};

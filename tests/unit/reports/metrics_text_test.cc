@@ -9,8 +9,6 @@
 #include <sstream>
 #include <string>
 
-#include "tests/unit/reports/exposition.h"
-
 namespace ringmaster::test {
 namespace {
 

@@ -1,7 +1,6 @@
 // What one image of the master tells the next, which may be older or newer.
 #include "master/takeover/handoff.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 

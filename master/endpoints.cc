@@ -1,13 +1,13 @@
-// What the master answers: reports to whoever asks on the admin endpoint, and orders from whoever
-// may open the control socket (`ringmaster ctl`).
-#include <fcntl.h>
-#include <unistd.h>
+#include "master/endpoints.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
+#include <utility>
 
 #include "master/admin/admin_page.h"
-#include "master/master.h"
 #include "master/reports/config_report.h"
 #include "master/reports/flight_report.h"
 #include "master/reports/metrics_exporter.h"
@@ -19,7 +19,6 @@
 namespace ringmaster {
 namespace {
 
-// Counting clients of the rate limiter walks its table.
 constexpr std::uint64_t kCountEntriesEveryMs = 2'000;
 
 AdminResponse text(int status, std::string line) {
@@ -63,7 +62,47 @@ std::unique_ptr<AdminServer> start_server(uv_loop_t* loop, UniqueFd listener, Ad
 
 }  // namespace
 
-AdminRoutes Master::reports() {
+Endpoints::Endpoints(uv_loop_t* loop, const Subject& subject, Owner& owner)
+    : loop_(loop),
+      subject_(subject),
+      owner_(owner),
+      ring_shares_(subject.segment.ring(subject.generation, false)
+                       .shares(subject.segment.upstream_count())) {}
+
+void Endpoints::serve_admin(UniqueFd listener) {
+  admin_ = start_server(loop_, std::move(listener), reports(), {});
+}
+
+void Endpoints::serve_former_admin(const std::vector<Listener>& listeners) {
+  for (const Listener& listener : listeners) {
+    UniqueFd socket = duplicate_of(listener.socket.get());
+    former_admin_.push_back(start_server(loop_, std::move(socket), reports(), {}));
+  }
+}
+
+void Endpoints::serve_control(UniqueFd listener) {
+  AdminRoutes routes = reports();
+  routes["/reload"] = [this](const AdminRequest& request) { return order_reload(request); };
+  routes["/drain"] = [this](const AdminRequest& request) { return set_drained(request, true); };
+  routes["/ready"] = [this](const AdminRequest& request) { return set_drained(request, false); };
+  routes["/reopen"] = [this](const AdminRequest& request) { return reopen(request); };
+  // Not on the admin address: they tell who asked for what.
+  routes["/recorder"] = [this](const AdminRequest& request) {
+    return recorder(subject_.segment, request);
+  };
+  routes["/why"] = [this](const AdminRequest& request) { return why(subject_.segment, request); };
+  control_ = start_server(loop_, std::move(listener), std::move(routes), {.accepts_post = true});
+}
+
+bool Endpoints::is_quiet() const noexcept {
+  const auto rests = [](const auto& server) { return server == nullptr || server->is_quiet(); };
+  return rests(admin_) && rests(control_) &&
+         std::all_of(former_admin_.begin(), former_admin_.end(), rests);
+}
+
+// ---- Reports ----
+
+AdminRoutes Endpoints::reports() {
   AdminRoutes routes;
   routes["/metrics"] = [this](const AdminRequest&) -> AdminResponse {
     return {200, kMetricsContentType, render_metrics(report()), {}};
@@ -79,76 +118,80 @@ AdminRoutes Master::reports() {
     return {200, kStatusContentType, ring_report_.render(report()), {}};
   };
   routes["/status/config"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, kStatusContentType, render_config(config_text_), {}};
+    return {200, kStatusContentType, render_config(subject_.config_text), {}};
   };
   routes["/healthz"] = [](const AdminRequest&) -> AdminResponse { return text(200, "ok"); };
-  routes["/readyz"] = [this](const AdminRequest&) -> AdminResponse {
-    if (is_stopping()) return text(503, "stopping");
-    if (phase_ == Phase::kStarting) return text(503, "starting");
-    if (!has_backend_in_use()) return text(503, "no backend is in use");
-    return text(200, "ready");
-  };
+  routes["/readyz"] = [this](const AdminRequest&) { return ready(); };
   return routes;
 }
 
+ReportSource Endpoints::report() {
+  const std::uint64_t now = monotonic_ms();
+  if (now - entries_counted_ms_ >= kCountEntriesEveryMs) {
+    entries_counted_ms_ = now;
+    const RateLimitConfig& limit = subject_.config.rate_limit;
+    const bool limited = limit.requests_per_second != 0;
+    rate_limit_entries_ =
+        limited ? subject_.segment.buckets(limit.table_entries).count_active(monotonic_ns()) : 0;
+  }
+  const MasterPhase phase = owner_.phase();
+  return {.config = subject_.config,
+          .segment = subject_.segment,
+          .upstreams = subject_.upstreams,
+          .health = subject_.health,
+          .generation = subject_.segment.generations().in_force(),
+          .ready = phase == MasterPhase::kServing || phase == MasterPhase::kTakingOver,
+          .stopping = is_stopping(),
+          .rate_limit_entries = rate_limit_entries_,
+          .ring_shares = ring_shares_,
+          .own_generation = subject_.generation,
+          .heartbeat_ages_ms = subject_.supervisor.heartbeat_ages_ms()};
+}
+
 // What / says to those who read it as text.
-std::string Master::overview() {
+std::string Endpoints::overview() {
   return render_status_table(render_status(report())) +
          "\nMore at /status /metrics /healthz /readyz, and in a browser a page at /\n";
 }
 
-void Master::serve_admin(UniqueFd listener) {
-  admin_ = start_server(loop_.get(), std::move(listener), reports(), {});
-}
-
-// Where the config in force has it: who asks there sees nothing of a reload that may yet fail.
-void Master::serve_former_admin() {
-  for (const Listener& listener : former_admin_) {
-    UniqueFd socket = duplicate_of(listener.socket.get());
-    former_admin_servers_.push_back(start_server(loop_.get(), std::move(socket), reports(), {}));
-  }
+AdminResponse Endpoints::ready() {
+  if (is_stopping()) return text(503, "stopping");
+  if (owner_.phase() == MasterPhase::kStarting) return text(503, "starting");
+  if (!has_backend_in_use()) return text(503, "no backend is in use");
+  return text(200, "ready");
 }
 
 // While a new config takes over, of the one that serves: our own probes are for the new one.
-bool Master::has_backend_in_use() const noexcept {
-  if (health_.up_count() != 0 || phase_ != Phase::kTakingOver) return health_.up_count() != 0;
+bool Endpoints::has_backend_in_use() const noexcept {
+  const bool is_ours = subject_.health.up_count() != 0;
+  if (is_ours || owner_.phase() != MasterPhase::kTakingOver) return is_ours;
   // None in force: workers of another layout serve, and what was known of their backends is here.
-  const std::uint32_t in_force = segment_.generations().in_force();
-  for (std::uint32_t i = 0; i < segment_.upstream_count(); ++i) {
-    const bool serves = in_force == 0 || segment_.routing(in_force).routes[i].weight != 0;
-    if (serves && segment_.upstream(i).is_usable()) return true;
+  const Segment& segment = subject_.segment;
+  const std::uint32_t in_force = segment.generations().in_force();
+  for (std::uint32_t i = 0; i < segment.upstream_count(); ++i) {
+    const bool serves = in_force == 0 || segment.routing(in_force).routes[i].weight != 0;
+    if (serves && segment.upstream(i).is_usable()) return true;
   }
   return false;
 }
 
-void Master::serve_control() {
-  if (!control_.socket.is_open()) return;
-  AdminRoutes routes = reports();
-  routes["/reload"] = [this](const AdminRequest& request) -> AdminResponse {
-    if (request.method != "POST") return only_by_post();
-    if (is_stopping()) return text(409, "the service is stopping");
-    log::info("reload: requested over the control socket");
-    reloader_.request(duplicate_of(request.connection));
-    return {.status = kAnsweredLater, .body = {}};
-  };
-  routes["/drain"] = [this](const AdminRequest& request) { return set_drained(request, true); };
-  routes["/ready"] = [this](const AdminRequest& request) { return set_drained(request, false); };
-  routes["/reopen"] = [this](const AdminRequest& request) { return reopen(request); };
-  // Not on the admin address: they tell who asked for what.
-  routes["/recorder"] = [this](const AdminRequest& request) { return recorder(segment_, request); };
-  routes["/why"] = [this](const AdminRequest& request) { return why(segment_, request); };
-  UniqueFd listener = duplicate_of(control_.socket.get());
-  control_server_ =
-      start_server(loop_.get(), std::move(listener), std::move(routes), {.accepts_post = true});
+// ---- Orders ----
+
+AdminResponse Endpoints::order_reload(const AdminRequest& request) {
+  if (request.method != "POST") return only_by_post();
+  if (is_stopping()) return text(409, "the service is stopping");
+  owner_.on_reload_ordered(duplicate_of(request.connection));
+  return {.status = kAnsweredLater, .body = {}};
 }
 
 // POST /drain?NAME and /ready?NAME: names of backends need no escaping.
-AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
+AdminResponse Endpoints::set_drained(const AdminRequest& request, bool drained) {
   if (request.method != "POST") return only_by_post();
+  HealthMonitor& health = subject_.health;
   const std::string& name = request.query;
-  if (!health_.set_drained(name, drained)) {
+  if (!health.set_drained(name, drained)) {
     std::string known;
-    for (const BackendConfig& backend : config_.backends) {
+    for (const BackendConfig& backend : subject_.config.backends) {
       known += (known.empty() ? "" : ", ") + backend.name;
     }
     return text(404, fmt::format("no backend is called \"{}\"; there are: {}", name, known));
@@ -158,7 +201,7 @@ AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
       "{} gets no new requests; `ringmaster ctl status` shows what it has in flight, and "
       "`ringmaster ctl ready {}` puts it back",
       name, name);
-  if (health_.up_count() == 0 && !health_.is_panicking()) {
+  if (health.up_count() == 0 && !health.is_panicking()) {
     log::warning("no backend is in use any more: every request gets 503");
     outcome += "\nno backend is in use any more: every request gets 503";
   }
@@ -166,38 +209,16 @@ AdminResponse Master::set_drained(const AdminRequest& request, bool drained) {
 }
 
 // POST /reopen: the access log was renamed. The config stays what it is, whatever the file says.
-AdminResponse Master::reopen(const AdminRequest& request) {
+AdminResponse Endpoints::reopen(const AdminRequest& request) {
   if (request.method != "POST") return only_by_post();
   if (is_stopping()) return text(409, "the service is stopping");
-  const std::string& path = config_.log.access;
+  const std::string& path = subject_.config.log.access;
   if (path == "off" || path == "stderr") {
     return text(200, fmt::format("log.access is \"{}\": there is no file to reopen", path));
   }
   log::info("access log {}: reopened by new workers", path);
-  renews_ = true;
+  owner_.on_reopen_ordered();
   return text(200, fmt::format("{} is being reopened by new workers", path));
-}
-
-ReportSource Master::report() {
-  const std::uint64_t now = monotonic_ms();
-  if (now - entries_counted_ms_ >= kCountEntriesEveryMs) {
-    entries_counted_ms_ = now;
-    const RateLimitConfig& limit = config_.rate_limit;
-    const bool limited = limit.requests_per_second != 0;
-    rate_limit_entries_ =
-        limited ? segment_.buckets(limit.table_entries).count_active(monotonic_ns()) : 0;
-  }
-  return {.config = config_,
-          .segment = segment_,
-          .upstreams = upstreams_,
-          .health = health_,
-          .generation = segment_.generations().in_force(),
-          .ready = phase_ == Phase::kServing || phase_ == Phase::kTakingOver,
-          .stopping = is_stopping(),
-          .rate_limit_entries = rate_limit_entries_,
-          .ring_shares = ring_shares_,
-          .own_generation = generation_,
-          .heartbeat_ages_ms = supervisor_.heartbeat_ages_ms()};
 }
 
 }  // namespace ringmaster
