@@ -97,8 +97,10 @@ void Master::put_in_force() {
   endpoints_.leave_former_admin();
   former_admin_.clear();
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
-  // Where that was the service's place, there is a link to the new one by now.
-  if (!former_control_.empty()) remove_socket_at(former_control_);
+  // Where that was the service's place, there is a link to the new one by now; and it may be
+  // another name of the new one's place.
+  const bool has_moved = !former_control_.empty() && !lies_at(control_, former_control_);
+  if (has_moved) remove_socket_at(former_control_);
   tell_of_drained(segment_, upstreams_);
   config_in_force_ = config_text_;
   const bool is_new = reload_failure_.empty();

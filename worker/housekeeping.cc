@@ -34,6 +34,7 @@ bool Housekeeping::has_surplus() const noexcept {
 
 void Housekeeping::start() {
   stepping_ = true;
+  trimmed_at_ = steps_ - kStepsBetweenTrims;  // long ago
   uv_timer_start(
       timer_.get(),
       [](uv_timer_t* timer) noexcept {

@@ -39,10 +39,13 @@ bool is_that_very_file(const std::string& place, const std::string& path) {
          a.st_ino == b.st_ino;
 }
 
+// By whatever name.
 bool is_our_link(const std::string& path) {
-  struct stat status;
-  return path == service_control_path() && ::lstat(path.c_str(), &status) == 0 &&
-         S_ISLNK(status.st_mode);
+  struct stat it;
+  struct stat ours;
+  const std::string place = service_control_path();
+  return !place.empty() && ::lstat(path.c_str(), &it) == 0 && S_ISLNK(it.st_mode) &&
+         ::lstat(place.c_str(), &ours) == 0 && it.st_dev == ours.st_dev && it.st_ino == ours.st_ino;
 }
 
 }  // namespace

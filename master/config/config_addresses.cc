@@ -99,7 +99,7 @@ const char* host_name_error(std::string_view host) {
 
 Result<SocketAddress> parse_listener(std::string_view text, const Example& example) {
   if (const auto address = SocketAddress::parse(text)) {
-    // Which listens for IPv6 alone, as each of ours does, cannot be bound to such an address.
+    // A socket for IPv6 alone, as all of ours are, cannot be bound to it.
     if (address->family() != AF_INET6 || !address->ip().is_v4()) return *address;
     return Error{quoted(text) + " is an IPv4 address in the form of IPv6, write " +
                  quoted(address->ip().to_string() + ":" + std::to_string(address->port()))};

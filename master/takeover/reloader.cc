@@ -78,7 +78,7 @@ int Reloader::Check::start(uv_loop_t* loop, const Launch& launch) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  uv_stdio_container_t stdio[3]{};  // ignored, but for
+  uv_stdio_container_t stdio[3]{};  // all ignored but stderr
   stdio[2].flags = static_cast<uv_stdio_flags>(UV_CREATE_PIPE | UV_WRITABLE_PIPE);
   stdio[2].data.stream = reinterpret_cast<uv_stream_t*>(&output_pipe);
   uv_process_options_t options{};

@@ -163,8 +163,10 @@ TEST(Ctl, TheServicesPlaceLeadsToTheSocketWhereverAReloadMovesIt) {
   };
   // One place by two names is one socket.
   const std::string other_name = dir.path("./a");
-  for (const std::string& next : {dir.path("a"), other_name, dir.path("a"), dir.path("b"), place,
-                                  directory + "/./control.sock", other_name}) {
+  const std::string other_name_of_place = directory + "/./control.sock";
+  for (const std::string& next :
+       {dir.path("a"), other_name, dir.path("a"), dir.path("b"), other_name_of_place, dir.path("b"),
+        place, other_name_of_place, other_name}) {
     ringmaster.write_config(with_socket(next));
     const Finished reload = ask(place, "reload");
     ASSERT_EQ(reload.exit, kDone) << next << ": " << reload.log;

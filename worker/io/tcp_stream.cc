@@ -123,7 +123,8 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
   if (closing_) return WriteStatus::kFailed;
   const ssize_t sent = send_now(fd(), pieces);
   if (sent < 0 && errno != EAGAIN) {
-    if (errno == ECONNRESET) met_reset_ = true;
+    // EPIPE: a reset behind the peer's end, which answers what was sent after that.
+    if (errno != EPIPE) has_broken_ = true;
     return WriteStatus::kFailed;
   }
   std::size_t left = sent > 0 ? static_cast<std::size_t>(sent) : 0;
@@ -142,7 +143,7 @@ TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<Bu
     self->outbox_.turn().note_event();
     self->outbox_.pending().destroy(reinterpret_cast<PendingWrite*>(request));
     self->writing_ = false;
-    if (status == UV_ECONNRESET) self->met_reset_ = true;
+    if (status != 0 && status != UV_EPIPE && status != UV_ECANCELED) self->has_broken_ = true;
     if (!self->closing_) self->owner_.on_written(status);
   };
   writing_ = true;
@@ -197,15 +198,6 @@ bool TcpStream::has_moved_on() noexcept {
   if (!writing_) return false;
   const std::size_t untaken = untaken_bytes();
   return untaken < std::exchange(untaken_, untaken);
-}
-
-// The kernel notes EPIPE for a reset that comes when the peer has ended its side, else ECONNRESET.
-bool TcpStream::was_reset() const noexcept {
-  if (met_reset_) return true;
-  int error = 0;
-  socklen_t size = sizeof error;
-  const bool is_known = ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) == 0;
-  return !is_known || (error != 0 && error != EPIPE);
 }
 
 void TcpStream::end_writing() noexcept {

@@ -83,9 +83,9 @@ class TcpStream {
   // since that had to wait or this was asked last. False where none is pending.
   [[gnu::cold]] bool has_moved_on() noexcept;
 
-  // Whether the peer's end was a reset, which a read need not have told: it, or the write that met
-  // it first. Not one behind an end in good order, which answers what was sent after that.
-  [[gnu::cold]] bool was_reset() const noexcept;
+  // Whether the connection broke before the end that a read has told of: a write met the error
+  // first, which takes the kernel's note of it away.
+  bool has_broken() const noexcept { return has_broken_; }
   // Sends FIN. Precondition: !is_writing().
   void end_writing() noexcept;
   // The peer would find out at its next read or write otherwise: sends RST and closes.
@@ -117,7 +117,7 @@ class TcpStream {
   bool writing_ = false;
   bool held_back_ = false;
   bool closing_ = false;
-  bool met_reset_ = false;  // in a write, which takes the kernel's note of it away
+  bool has_broken_ = false;
 };
 
 inline uv_buf_t as_buf(std::string_view bytes) noexcept {

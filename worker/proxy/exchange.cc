@@ -190,8 +190,9 @@ bool Exchange::awaits_continue() const noexcept {
   return head_.expects_continue && !continued_ && request_bytes_ == 0;
 }
 
+// While an interim answer waits for the client, the backend is not listened to.
 void Exchange::arm_while_awaiting() {
-  const bool for_backend = request_done_ || awaits_continue();
+  const bool for_backend = (request_done_ || awaits_continue()) && !client_.stream().is_writing();
   client_.timer().arm(for_backend ? config().upstream.response_timeout
                                   : config().server.body_timeout);
 }

@@ -288,7 +288,7 @@ class Exchange final : private UpstreamConnection::User {
   bool response_begun_ = false;   // some byte of a response came
   bool keep_alive_ = false;       // said so to the client
   bool continued_ = false;        // the client was told 100 (Continue)
-  // What is pending there begins with a head, or a part of it.
+  // What is pending there begins with a head or a part of it, or is no part of the tunnel.
   bool head_pending_to_client_ = false;
   bool head_pending_to_upstream_ = false;
   bool client_ended_ = false;

@@ -84,7 +84,7 @@ void Exchange::on_timeout() {
       return refuse(RejectReason::kHeaderTimeout);
     case Phase::kAwaiting:
       if (upstream_->stream().has_moved_on()) return arm_while_awaiting();
-      if (client_.stream().is_writing()) {  // an interim response; the backend is not listened to
+      if (client_.stream().is_writing()) {
         if (client_.stream().has_moved_on()) return arm_while_awaiting();
         return cut(RejectReason::kClientGone);
       }

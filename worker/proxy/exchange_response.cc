@@ -211,13 +211,13 @@ void Exchange::on_upstream_end(int error) {
   look_at_clock();
   if (phase_ == Phase::kAwaiting) return lose_upstream();
   if (phase_ == Phase::kTunnel) {
-    const bool orderly = error == UV_EOF && !upstream_->stream().was_reset();
+    const bool orderly = error == UV_EOF && !upstream_->stream().has_broken();
     if (orderly) return end_tunnel_side(/*client_side=*/false);
     release_upstream();
     return finish(Ending::kCut);
   }
   const bool complete =
-      error == UV_EOF && response_body_.ends_with_connection() && !upstream_->stream().was_reset();
+      error == UV_EOF && response_body_.ends_with_connection() && !upstream_->stream().has_broken();
   if (!complete) {
     proxy_.context.report(upstream_index_);
     return cut(RejectReason::kResponseCut);

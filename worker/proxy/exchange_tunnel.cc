@@ -30,7 +30,7 @@ BufferLease filled(WorkerContext& context, std::string_view bytes) {
 
 bool Exchange::describe_tunnel(ConnectionToHand& connection) {
   if (phase_ != Phase::kTunnel || !upstream_) return false;
-  if (head_pending_to_client_ || head_pending_to_upstream_) return false;
+  if (head_pending_to_client_ || head_pending_to_upstream_ || request_broken_) return false;
   Buffer* answers = upstream_->input().get();
   const auto from_client = not_passed_on(&client_.input(), body_at_, upstream_->stream());
   const auto from_upstream =
