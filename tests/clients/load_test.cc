@@ -1,6 +1,8 @@
 // Load generators, which count every answer that is missing or wrong: none may be.
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "tests/clients/tool.h"
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
@@ -17,13 +19,17 @@ TEST(Wrk, SeesNoErrorWhileTheServiceReloads) {
   Backend backend("s1");
   Backend other("s2");
   Ringmaster ringmaster("[server]\nworkers = 2\n" + toml_of(backend, other));
-  Process wrk(tool("wrk", {"-t1", "-c16", "-d3s", "--timeout", "20s", url(ringmaster, "/a")}));
+  Process wrk(tool("wrk", {"-t1", "-c16", "-d60s", "--timeout", "20s", url(ringmaster, "/a")}));
   const auto asked = [&] { return backend.request_count() + other.request_count(); };
+  const auto goes_on = [&] {
+    return wait_until([&, before = asked()] { return asked() > before + 20; });
+  };
   for (int i = 0; i < 2; ++i) {
-    const std::size_t before = asked();
-    ASSERT_TRUE(wait_until([&] { return asked() > before + 20; }));
+    ASSERT_TRUE(goes_on());
     EXPECT_EQ(ringmaster.ctl({"reload"}).exit, kFine);
   }
+  ASSERT_TRUE(goes_on());
+  wrk.signal(SIGINT);  // it reports then
   ASSERT_EQ(wrk.wait_exit(), kFine) << wrk.log();
   const std::string report = wrk.output();
   EXPECT_NE(report.find(" requests in "), std::string::npos) << report;
