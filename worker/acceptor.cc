@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kLargestBatch = 4;
 constexpr std::uint64_t kLookAwayMs = 2;
+constexpr std::uint64_t kFullMs = 10;
 // Then it accepts all the same: the others may be stopped, and nobody else would.
 constexpr std::uint32_t kMostLookAways = 25;
 constexpr std::uint64_t kNoDescriptorsMs = 100;
@@ -53,28 +54,33 @@ void Acceptor::watch() {
   });
 }
 
-// The others are asked to take it; true: this worker looks away.
-bool Acceptor::must_look_away() {
-  if (!pause_) return is_full();  // closing: there is no other look
-  if (is_full()) {
-    if (full_lines_.admits(uv_now(context_.loop))) {
-      log::warning(
-          "at the limit of {} per worker (server.max_connections, or half of LimitNOFILE): new "
-          "connections wait in the kernel's queue, unanswered{}",
-          limit_, full_lines_.note());
-    }
-    look_away(kLookAwayMs * 5);
-    return true;
+// Newcomers wait in the kernel's queue; true: this worker looks away from it.
+bool Acceptor::keeps_newcomers_waiting() {
+  if (clients_.size() < limit_) return false;
+  if (!pause_) return true;  // closing: there is no other look
+  if (full_lines_.admits(uv_now(context_.loop))) {
+    log::warning(
+        "at the limit of {} per worker (server.max_connections, or half of LimitNOFILE): new "
+        "connections wait in the kernel's queue, unanswered{}",
+        limit_, full_lines_.note());
   }
-  if (!has_more_than_its_share() || looked_away_ >= kMostLookAways) return false;
+  look_away_from_newcomers(kFullMs);
+  return true;
+}
+
+// The others are asked to take it; true: this worker looks away.
+bool Acceptor::leaves_it_to_others() {
+  if (!pause_ || !has_more_than_its_share() || looked_away_ >= kMostLookAways) return false;
   ++looked_away_;
   look_away(kLookAwayMs);
   return true;
 }
 
+// The limit is for newcomers: these were admitted, by a worker who lets go of them, and until
+// somebody takes them nobody serves them.
 void Acceptor::receive_batch() {
   for (int i = 0; i < kLargestBatch; ++i) {
-    if (must_look_away()) return;
+    if (leaves_it_to_others()) return;
     if (!receive_one()) break;
     looked_away_ = 0;
   }
@@ -102,7 +108,7 @@ void Acceptor::on_readable(int listener) {
 
 int Acceptor::accept_batch(int listener, int most) {
   for (int i = 0; i < most; ++i) {
-    if (must_look_away()) return i;
+    if (keeps_newcomers_waiting() || leaves_it_to_others()) return i;
     sockaddr_storage peer;
     socklen_t size = sizeof peer;
     const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size,
@@ -145,14 +151,14 @@ bool Acceptor::has_more_than_its_share() const noexcept {
   return workers > 1 && mine * workers * 8 > total * 9 + workers * 16;
 }
 
-bool Acceptor::is_full() const noexcept {
-  return clients_.size() >= limit_;
-}
-
 void Acceptor::look_away(std::uint64_t for_ms) {
   if (!pause_) return;  // closing
+  uv_poll_stop(hand_over_poll_.get());
+  look_away_from_newcomers(for_ms);
+}
+
+void Acceptor::look_away_from_newcomers(std::uint64_t for_ms) {
   for (auto& poll : polls_) uv_poll_stop(poll.get());
-  if (hand_over_poll_) uv_poll_stop(hand_over_poll_.get());
   const auto look_again = [](uv_timer_t* timer) noexcept {
     if (auto* self = owner_of<Acceptor>(timer)) self->watch();
   };

@@ -37,10 +37,11 @@ class Acceptor {
   int accept_batch(int listener, int most);
   void receive_batch();
   bool receive_one();
-  bool must_look_away();
+  bool keeps_newcomers_waiting();
+  bool leaves_it_to_others();
   bool has_more_than_its_share() const noexcept;
-  bool is_full() const noexcept;
   void look_away(std::uint64_t for_ms);
+  void look_away_from_newcomers(std::uint64_t for_ms);
   void watch();
 
   // Borrowed: the worker's.

@@ -80,6 +80,8 @@ class Worker {
     context_.slot.beat();
     context_.look_at_wall_clock();
     clients_.heed_newcomers();
+    // No master rings; the next one watches the backends all the same.
+    if (is_orphan_) proxy_.on_routes_changed();
     if (context_.access_log) context_.access_log->on_beat();
   }
 

@@ -218,6 +218,28 @@ TEST(HandOver, ATunnelGoesOnThroughManyReloads) {
       [&] { return ringmaster.metrics().get("active_connections{backend=\"s1\"}") == 0; }));
 }
 
+// Those who wait in the kernel's queue get in first and fill the new worker: the limit is for them.
+TEST(HandOver, TunnelsAreNotHeldUpByTheLimitOnConnections) {
+  Backend backend("s1", Backend::Script(echo));
+  Ringmaster ringmaster(
+      "[server]\nworkers = 1\nmax_connections = 2\nheader_timeout = \"60s\"\n" + backend.toml());
+  std::vector<Client> tunnels;
+  for (int i = 0; i < 2; ++i) {
+    tunnels.emplace_back(ringmaster.endpoint());
+    tunnels.back().send(request_head("GET", "/chat", kUpgrade));
+    ASSERT_EQ(tunnels.back().receive_head().status, 101);
+  }
+  const Client newcomers[] = {Client(ringmaster.endpoint()), Client(ringmaster.endpoint())};
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_client_connections{state=\"idle\"}") == 2;
+  }));
+  for (Client& tunnel : tunnels) {
+    tunnel.send("still there?\n");
+    EXPECT_EQ(tunnel.stream().read_until("\n"), "still there?\n");
+  }
+}
+
 // The handshake was under way when the others were handed over.
 TEST(HandOver, ATunnelThatBeginsMeanwhileFollows) {
   Event go_on;
