@@ -77,11 +77,13 @@ HealthProbe::HealthProbe(uv_loop_t* loop, const HealthConfig& config, const Sock
 }
 
 void HealthProbe::connect(const SocketAddress& address) {
-  early_error_ = uv_tcp_connect(&connection_->connect, connection_.get(), address.get(),
-                                [](uv_connect_t* request, int status) noexcept {
-                                  auto* self = owner_of<HealthProbe>(request->handle);
-                                  if (self != nullptr) self->on_connected(status);
-                                });
+  const auto connected = [](uv_connect_t* request, int status) noexcept {
+    auto* self = owner_of<HealthProbe>(request->handle);
+    if (self != nullptr) self->on_connected(status);
+  };
+  const int error =
+      uv_tcp_connect(&connection_->connect, connection_.get(), address.get(), connected);
+  early_error_ = plain_connect_error(error, address);
   // Before it is connected, or libuv would register the descriptor twice.
   if (early_error_ == 0 && !connection_->request.empty()) read();
   const auto expire = [](uv_timer_t* timer) noexcept {

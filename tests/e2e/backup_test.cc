@@ -69,6 +69,16 @@ TEST(Backup, SeveralShareTheKeysAsOthersDo) {
   EXPECT_EQ(serving["one"] + serving["two"], kKeys);
 }
 
+// Which they do before their probes do: a client is not to lose its request for that.
+TEST(Backup, ServesARequestThatTheOthersHaveFailed) {
+  Backend a("a", Backend::Script([](Conversation&) {}));  // closes without an answer
+  Backend spare("spare");
+  Ringmaster ringmaster(a.toml() + spare.toml(kBackup));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").backend(), "spare");
+  EXPECT_EQ(a.request_count(), 1u);
+  EXPECT_EQ(ringmaster.backend_state("a"), "up");
+}
+
 // One that an operator has taken out is not up, either.
 TEST(Backup, ServesWhileTheOthersAreDrained) {
   Backend a("a"), spare("spare");

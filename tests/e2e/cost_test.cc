@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include "tests/support/allocations.h"
 #include "tests/support/backend.h"
@@ -160,6 +163,42 @@ TEST(Cost, ASmallRequestIsFourTransfersAndNothingElse) {
   EXPECT_GE(transfers, 4 * kRequests) << all.str();
   EXPECT_LE(transfers, 4 * kRequests + kRequests / 50) << all.str();
   EXPECT_LE(others, kRequests / 50) << all.str();
+}
+
+// KiB that `pid` has written to and shares with nobody.
+long anonymous_kib(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string word; status >> word;) {
+    long kib = 0;
+    if (word == "RssAnon:" && status >> kib) return kib;
+  }
+  throw std::runtime_error("no RssAnon of " + std::to_string(pid));
+}
+
+TEST(Cost, AnIdleTunnelHoldsNoBuffer) {
+  if (binary_is_sanitized()) GTEST_SKIP() << "its allocator keeps what is freed";
+  constexpr int kTunnels = 300;
+  const std::string message(12 << 10, 'x');
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send(
+                        "HTTP/1.1 101 Switching Protocols\r\n"
+                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                    for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
+                      conversation.stream().send(bytes);
+                    }
+                  }));
+  Ringmaster ringmaster(kOneWorker + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  const long before = anonymous_kib(worker);
+  std::vector<Client> tunnels;
+  for (int i = 0; i < kTunnels; ++i) {
+    Client& client = tunnels.emplace_back(ringmaster.endpoint());
+    client.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+    ASSERT_EQ(client.receive_head().status, 101);
+    client.send(message);
+    ASSERT_EQ(client.stream().read_exactly(message.size()), message);
+  }
+  EXPECT_LT((anonymous_kib(worker) - before) / kTunnels, 9);  // with their buffers: 20
 }
 
 TEST(Cost, SixtyFourWorkersAnswerAndCountExactly) {

@@ -1,9 +1,17 @@
 // A backend that dies is out of use within seconds, one that refuses connections at once, and no
 // client notices; it is back when it has proved itself. With none left the answer is an honest 503.
 #include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <csignal>
+#include <fstream>
+#include <functional>
+#include <future>
 
+#include "shared/base/unique_fd.h"
 #include "tests/support/backend.h"
 #include "tests/support/backend_process.h"
 #include "tests/support/load.h"
@@ -64,6 +72,38 @@ TEST(Health, ABackendIsBackAfterItsRise) {
 
   ASSERT_TRUE(ringmaster.wait_for_state("a", "up", seconds(3) + noise()));
   EXPECT_EQ(get(ringmaster.endpoint(), path).backend(), "a");
+}
+
+// Runs `body` where IPv6 is off: in a network of its own, with a loopback that has 127.0.0.1 only.
+// False if this machine does not let us make one.
+bool run_without_ipv6(const std::function<void()>& body) {
+  // In a thread, which takes its network with it; what it starts is born there.
+  return std::async(std::launch::async, [&] {
+           if (::unshare(CLONE_NEWNET) != 0) return false;
+           std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << 1;
+           const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+           ifreq loopback{.ifr_ifrn = {"lo"}, .ifr_ifru = {}};
+           loopback.ifr_flags = IFF_UP | IFF_RUNNING;
+           EXPECT_EQ(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), 0);
+           body();
+           return true;
+         })
+      .get();
+}
+
+// connect() says EADDRNOTAVAIL there, as if the local ports had run out; those come back.
+TEST(Health, ABackendAtAnAddressThatThisMachineHasNoWayToIsDown) {
+  const bool could = run_without_ipv6([] {
+    Backend a("a");
+    Ringmaster ringmaster(a.toml() + "[[backend]]\nname = \"b\"\naddress = \"[::1]:8081\"\n");
+    EXPECT_EQ(ringmaster.backend_state("a"), "up");
+    EXPECT_EQ(ringmaster.backend_state("b"), "down");
+    EXPECT_NE(ringmaster.process().log().find("b down: connect: network is unreachable"),
+              std::string::npos)
+        << ringmaster.process().log();
+    EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  });
+  if (!could) GTEST_SKIP() << "no network namespace to be had: needs root";
 }
 
 TEST(Health, NoGetFailsWhenABackendIsKilledUnderLoad) {

@@ -24,6 +24,8 @@ static_assert(kMostHandedBytes <= kBulkBuffer);  // what is handed over finds ro
 
 }  // namespace
 
+constinit Buffer ClientConnection::kNoInput{};
+
 ClientConnection::ClientConnection(ClientConnections& all, const IpAddress& peer) noexcept
     : all_(all),
       stream_(*this, all.context().outbox),
@@ -54,7 +56,7 @@ void ClientConnection::resume(HandedConnection handed) {
   awaits_proxy_header_ = handed.awaits_proxy_header;
   const bool fits = handed.from_client.size() < context.buffers.capacity();
   const bool is_tunnel = handed.upstream.is_open();
-  if (is_tunnel || !handed.from_client.empty()) {
+  if (!handed.from_client.empty()) {
     input_ = fits ? context.buffers.lend() : context.bulk_buffers.lend();
     std::memcpy(input_->data(), handed.from_client.data(), handed.from_client.size());
     input_->commit(handed.from_client.size());
@@ -167,7 +169,7 @@ void ClientConnection::serve(bool pipelined) {
   if (exchange_ == nullptr) return await_request();
   if (!stream_.has_joined_loop() && !is_heeded_ && exchange_->has_all_of_short_request()) return;
   if (!exchange_->has_complete_head() && input_->room().empty()) compact_input();
-  if (input_->room().empty()) {
+  if (input_ && input_->room().empty()) {
     stream_.stop_reading();
   } else {
     resume_reading();
@@ -218,15 +220,22 @@ void ClientConnection::on_written(int status) {
 
 void ClientConnection::fit_input(std::uint32_t came, bool is_short) {
   WorkerContext& context = all_.context();
-  if (is_short && input_->pool != &context.bulk_buffers) {
+  if (!input_) return;
+  const bool is_bulk = input_->pool == &context.bulk_buffers;
+  if (is_short && !is_bulk) {
     input_ = context.bulk_buffers.lend();
-  } else if (input_->pool == &context.bulk_buffers && came < context.buffers.capacity()) {
-    input_ = context.buffers.lend();
+  } else if (came < context.buffers.capacity()) {
+    if (state_ == State::kTunnel) {
+      input_.reset();
+    } else if (is_bulk) {
+      input_ = context.buffers.lend();
+    }
   }
 }
 
 void ClientConnection::resume_reading() {
-  if (!peer_ended_ && input_ && !input_->room().empty()) stream_.start_reading();
+  const bool has_room = !input_ || !input_->room().empty();  // read_room() lends one
+  if (!peer_ended_ && has_room) stream_.start_reading();
 }
 
 bool ClientConnection::lives_on(bool more_came) {

@@ -58,7 +58,7 @@ class ClientConnection final : private TcpStream::Owner,
 
   TcpStream& stream() override { return stream_; }
   Timer& timer() override { return timer_; }
-  Buffer& input() override { return *input_; }
+  Buffer& input() override { return input_ ? *input_ : kNoInput; }
   void fit_input(std::uint32_t came, bool is_short) override;
   void resume_reading() override;
   bool lives_on(bool more_came) override;
@@ -78,6 +78,8 @@ class ClientConnection final : private TcpStream::Owner,
   void become(State state) noexcept;
   void drop_exchange() noexcept;
 
+  static constinit Buffer kNoInput;  // stands for that of an idle tunnel: empty, and without room
+
   // Borrowed: the worker's; the list we are in.
   ClientConnections& all_;
   ClientConnection* next_ = nullptr;
@@ -85,7 +87,7 @@ class ClientConnection final : private TcpStream::Owner,
   // Owned.
   TcpStream stream_;
   Timer timer_;                   // keep-alive, grace or linger time; while kBusy the exchange's
-  BufferLease input_;             // null while idle
+  BufferLease input_;             // null while idle, as a tunnel too
   Exchange* exchange_ = nullptr;  // from the proxy's pool; null but while kBusy or kTunnel
   IpAddress peer_;                // or whom the PROXY header names in its place
   std::uint64_t linger_until_ms_ = 0;  // of the loop's clock

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "shared/base/shortage.h"
+
 namespace ringmaster {
 namespace {
 
@@ -70,7 +72,8 @@ void TcpStream::open(uv_loop_t* loop) noexcept {
 
 int TcpStream::connect(uv_connect_t* request, const SocketAddress& address, uv_connect_cb done) {
   uv_tcp_nodelay(&handle_, 1);  // kept as a flag and applied once there is a socket
-  const int error = uv_tcp_connect(request, &handle_, address.get(), done);
+  const int error =
+      plain_connect_error(uv_tcp_connect(request, &handle_, address.get(), done), address);
   joined_ = uv_fileno(reinterpret_cast<const uv_handle_t*>(&handle_), &fd_) == 0;
   return error;
 }
