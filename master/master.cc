@@ -306,9 +306,12 @@ void Master::begin_stop() {
   log::info("stopping: answering what is in flight, for at most {}",
             to_text(config_.server.drain_timeout));
   notifier_.stopping();
+  const auto pre_drain_ms = static_cast<std::uint64_t>(config_.server.pre_drain.count());
+  const auto drain_ms = static_cast<std::uint64_t>(config_.server.drain_timeout.count());
+  notifier_.ask_for_time(pre_drain_ms + drain_ms + 3 * kCutPatienceMs);
   reloader_.give_up();
   phase_ = MasterPhase::kPreDrain;
-  deadline_ms_ = monotonic_ms() + static_cast<std::uint64_t>(config_.server.pre_drain.count());
+  deadline_ms_ = monotonic_ms() + pre_drain_ms;
 }
 
 // Stopping goes on when its time has come, or when someone is out of patience.

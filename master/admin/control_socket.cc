@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "shared/base/log.h"
@@ -48,6 +50,14 @@ bool is_our_link(const std::string& path) {
          ::lstat(place.c_str(), &ours) == 0 && it.st_dev == ours.st_dev && it.st_ino == ours.st_ino;
 }
 
+// PrivateTmp= gives a service a /tmp and a /var/tmp that nobody else sees.
+bool is_hidden_by_systemd(const std::string& path) {
+  if (!path.starts_with("/tmp/") && !path.starts_with("/var/tmp/")) return false;
+  std::ifstream mounts("/proc/self/mountinfo");
+  const std::string all(std::istreambuf_iterator<char>(mounts), {});
+  return all.find("/systemd-private-") != std::string::npos;
+}
+
 }  // namespace
 
 std::string service_control_path() {
@@ -74,6 +84,12 @@ bool lies_at(const ControlSocket& socket, const std::string& path) {
 void lead_to_control_socket(const std::string& path) {
   const std::string place = service_control_path();
   if (place.empty() || is_that_very_file(place, path)) return;
+  if (is_hidden_by_systemd(path)) {
+    log::warning(
+        "admin.socket {}: this service has a /tmp of its own, where ringmaster ctl cannot reach it; "
+        "without admin.socket it is {}",
+        path, place);
+  }
   const std::string link = place + ".new";
   ::unlink(link.c_str());
   // Renamed into its place: there is always something there.

@@ -65,6 +65,25 @@ TEST(SystemRestart, ClientsWaitAtTheSocketUntilThereIsWhatAStartNeeds) {
                           "cannot listen on 127.0.0.1:8081");
 }
 
+TEST(SystemRestart, AStopTakesTheTimeThatTheConfigGivesItNotTheUnit) {
+  const Origin origin({8081});
+  const Service service(origin, "[server]\nworkers = 2\npre_drain = \"3s\"\n",
+                        {.drop_in = "TimeoutStopSec=1s\n"});
+  const Stopwatch since_told;
+  EXPECT_EQ(systemctl({"stop", "ringmaster.service"}).exit, kDone);
+  EXPECT_GE(since_told.elapsed(), seconds(3));
+  EXPECT_EQ(property("ringmaster.service", "Result"), "success");
+}
+
+TEST(SystemRestart, SaysThatNobodyFindsAControlSocketInItsTmp) {
+  const Origin origin({8081});
+  const Service service(origin, "[admin]\nsocket = \"/tmp/ringmaster.sock\"\n");
+  EXPECT_NE(service.journal().find("/tmp/ringmaster.sock: this service has a /tmp of its own"),
+            std::string::npos);
+  EXPECT_NE(ctl({"status"}).exit, kDone);
+  EXPECT_EQ(systemctl({"reload", "ringmaster.service"}).exit, kDone) << "which runs inside";
+}
+
 TEST(SystemRestart, WithoutTheSocketAStopAnswersWhatIsThereAndRefusesTheRest) {
   const Origin origin({8081});
   const Service service(origin);
