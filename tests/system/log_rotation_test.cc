@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tests/support/client.h"
 #include "tests/support/places.h"
@@ -35,7 +36,10 @@ TEST(SystemLogRotation, LosesNoLineAndIsForTheGroupToRead) {
   EXPECT_EQ(run({"/usr/bin/stat", "-c", "%A %U:%G", kLog}).output,
             "-rw-r----- ringmaster:ringmaster\n");
 
+  // New workers reopen it; what those before still answer is in the file that was renamed.
+  const std::vector<pid_t> before = service.workers();
   rotate();
+  ASSERT_TRUE(wait_until([&] { return std::none_of(before.begin(), before.end(), is_alive); }));
   for (int i = 0; i < 20; ++i) ASSERT_EQ(client.get("/after").status, 200);
   EXPECT_TRUE(wait_until([] { return lines_of(kLog) == 20; }));
   EXPECT_EQ(lines_of(std::string(kLog) + ".1"), 10);
@@ -43,7 +47,7 @@ TEST(SystemLogRotation, LosesNoLineAndIsForTheGroupToRead) {
   rotate();
   EXPECT_TRUE(std::filesystem::exists(std::string(kLog) + ".2.gz"));
   EXPECT_EQ(service.metrics().sum("ringmaster_access_log_dropped_total"), 0);
-  EXPECT_EQ(service.journal().find("access log"), std::string::npos);
+  EXPECT_EQ(service.journal().find("cannot"), std::string::npos);
 }
 
 }  // namespace
