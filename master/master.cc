@@ -28,8 +28,6 @@ std::uint64_t take_over_patience_ms(const HealthConfig& health) {
   const auto timeout_ms = static_cast<std::uint64_t>(health.timeout.count());
   return std::max(kTakeOverPatienceMs, 2 * timeout_ms + kWorkersPatienceMs);
 }
-// What a worker gets to end after it was told to cut, before it is killed.
-constexpr std::uint64_t kCutPatienceMs = 1'000;
 
 }  // namespace
 
@@ -308,7 +306,7 @@ void Master::begin_stop() {
   notifier_.stopping();
   const auto pre_drain_ms = static_cast<std::uint64_t>(config_.server.pre_drain.count());
   const auto drain_ms = static_cast<std::uint64_t>(config_.server.drain_timeout.count());
-  notifier_.ask_for_time(pre_drain_ms + drain_ms + 3 * kCutPatienceMs);
+  notifier_.ask_for_time(pre_drain_ms + drain_ms + 3 * Supervisor::kCutPatienceMs);
   reloader_.give_up();
   phase_ = MasterPhase::kPreDrain;
   deadline_ms_ = monotonic_ms() + pre_drain_ms;
@@ -330,12 +328,12 @@ void Master::stop_step() {
       close_listeners();
       supervisor_.cut();
       phase_ = MasterPhase::kCutting;
-      deadline_ms_ = now + kCutPatienceMs;
+      deadline_ms_ = now + Supervisor::kCutPatienceMs;
       return;
     case MasterPhase::kCutting:
       supervisor_.kill_all();
       phase_ = MasterPhase::kKilling;
-      deadline_ms_ = now + kCutPatienceMs;
+      deadline_ms_ = now + Supervisor::kCutPatienceMs;
       return;
     default:
       return;

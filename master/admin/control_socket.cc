@@ -86,7 +86,8 @@ void lead_to_control_socket(const std::string& path) {
   if (place.empty() || is_that_very_file(place, path)) return;
   if (is_hidden_by_systemd(path)) {
     log::warning(
-        "admin.socket {}: this service has a /tmp of its own, where ringmaster ctl cannot reach it; "
+        "admin.socket {}: this service has a /tmp of its own, where ringmaster ctl cannot reach "
+        "it; "
         "without admin.socket it is {}",
         path, place);
   }

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "shared/base/rfc3339.h"
+
 namespace ringmaster {
 namespace {
 
@@ -56,11 +58,8 @@ bool has_died(const Segment& segment, std::uint32_t slot, const RequestRecord& r
 
 // RFC 3339, in UTC, to the microsecond.
 std::string timestamp(std::uint64_t us_since_epoch) {
-  const auto seconds = static_cast<std::time_t>(us_since_epoch / 1'000'000);
-  std::tm t{};
-  ::gmtime_r(&seconds, &t);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", t.tm_year + 1900, t.tm_mon + 1,
-                     t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, us_since_epoch % 1'000'000);
+  const auto second = static_cast<std::time_t>(us_since_epoch / 1'000'000);
+  return fmt::format("{}.{:06}Z", Rfc3339Second(second).text(), us_since_epoch % 1'000'000);
 }
 
 // Whatever a client sent, a terminal is shown visible ASCII alone.

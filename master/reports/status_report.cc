@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "master/reports/totals.h"
 #include "master/version.h"
 #include "shared/base/clock.h"
+#include "shared/base/rfc3339.h"
 
 namespace ringmaster {
 namespace {
@@ -22,11 +22,8 @@ using Json = nlohmann::ordered_json;
 // RFC 3339, in UTC: "2024-05-01T12:00:00.250Z". Null for a time that never was.
 Json timestamp(std::int64_t ms_since_epoch) {
   if (ms_since_epoch == 0) return nullptr;
-  const std::time_t seconds = ms_since_epoch / 1000;
-  std::tm t{};
-  ::gmtime_r(&seconds, &t);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", t.tm_year + 1900, t.tm_mon + 1,
-                     t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, ms_since_epoch % 1000);
+  return fmt::format("{}.{:03}Z", Rfc3339Second(ms_since_epoch / 1000).text(),
+                     ms_since_epoch % 1000);
 }
 
 // Microseconds are all that a person or a page wants to see.

@@ -24,10 +24,6 @@ constexpr std::uint64_t kYoungMs = 2'000;
 constexpr std::uint64_t kFirstBackOffMs = 100;
 constexpr std::uint64_t kLongestBackOffMs = 5'000;
 
-// Between the order to cut and the kill of a worker that does not react; and what an orphan gets on
-// top of the time to drain.
-constexpr std::uint64_t kCutPatienceMs = 1'000;
-
 // A worker can be replaced; the master is who replaces it. So where memory runs out the kernel is
 // to take a worker: these are thousandths of all there is that it seems larger.
 constexpr int kRatherThanMaster = 100;

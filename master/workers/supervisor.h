@@ -26,6 +26,10 @@ namespace ringmaster {
 
 class Supervisor {
  public:
+  // What a worker gets to end after the order to cut, before it is killed; and an orphan on top of
+  // the time to drain.
+  static constexpr std::uint64_t kCutPatienceMs = 1'000;
+
   // What the supervisor borrows; all of it outlives the supervisor.
   struct Resources {
     uv_loop_t* loop;

@@ -221,8 +221,8 @@ TEST(HandOver, ATunnelGoesOnThroughManyReloads) {
 // Those who wait in the kernel's queue get in first and fill the new worker: the limit is for them.
 TEST(HandOver, TunnelsAreNotHeldUpByTheLimitOnConnections) {
   Backend backend("s1", Backend::Script(echo));
-  Ringmaster ringmaster(
-      "[server]\nworkers = 1\nmax_connections = 2\nheader_timeout = \"60s\"\n" + backend.toml());
+  Ringmaster ringmaster("[server]\nworkers = 1\nmax_connections = 2\nheader_timeout = \"60s\"\n" +
+                        backend.toml());
   std::vector<Client> tunnels;
   for (int i = 0; i < 2; ++i) {
     tunnels.emplace_back(ringmaster.endpoint());

@@ -78,16 +78,17 @@ TEST(Health, ABackendIsBackAfterItsRise) {
 // False if this machine does not let us make one.
 bool run_without_ipv6(const std::function<void()>& body) {
   // In a thread, which takes its network with it; what it starts is born there.
-  return std::async(std::launch::async, [&] {
-           if (::unshare(CLONE_NEWNET) != 0) return false;
-           std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << 1;
-           const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-           ifreq loopback{.ifr_ifrn = {"lo"}, .ifr_ifru = {}};
-           loopback.ifr_flags = IFF_UP | IFF_RUNNING;
-           EXPECT_EQ(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), 0);
-           body();
-           return true;
-         })
+  return std::async(std::launch::async,
+                    [&] {
+                      if (::unshare(CLONE_NEWNET) != 0) return false;
+                      std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << 1;
+                      const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+                      ifreq loopback{.ifr_ifrn = {"lo"}, .ifr_ifru = {}};
+                      loopback.ifr_flags = IFF_UP | IFF_RUNNING;
+                      EXPECT_EQ(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), 0);
+                      body();
+                      return true;
+                    })
       .get();
 }
 

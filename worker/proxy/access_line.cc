@@ -58,13 +58,9 @@ void AccessLineWriter::put_time(std::uint64_t us) noexcept {
   const auto second = static_cast<std::time_t>(us / 1'000'000);
   if (second != second_) {
     second_ = second;
-    std::tm t{};
-    ::gmtime_r(&second, &t);
-    fmt::format_to_n(second_text_.data(), second_text_.size(),
-                     "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", t.tm_year + 1900, t.tm_mon + 1,
-                     t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec);
+    second_text_ = Rfc3339Second(second);
   }
-  put({second_text_.data(), second_text_.size()});
+  put(second_text_.text());
   *at_++ = '.';
   std::uint64_t rest = us % 1'000'000;
   for (int i = 5; i >= 0; --i, rest /= 10) at_[i] = static_cast<char>('0' + rest % 10);

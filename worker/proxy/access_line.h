@@ -7,6 +7,7 @@
 #include <ctime>
 #include <string_view>
 
+#include "shared/base/rfc3339.h"
 #include "shared/memory/flight_recorder.h"
 
 namespace ringmaster {
@@ -42,7 +43,7 @@ class AccessLineWriter {
   static constexpr std::size_t kCapacity = 6 * (kMostTargetBytes + 2 * kMostOtherBytes) + 2048;
 
   std::time_t second_ = -1;  // whose text is kept
-  std::array<char, 19> second_text_;
+  Rfc3339Second second_text_;
   char* at_ = nullptr;
   std::array<char, kCapacity> out_;
 };
