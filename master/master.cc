@@ -51,6 +51,8 @@ Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance
   if (!inherited.segment) {
     auto fresh = Segment::create();
     if (!fresh) return failed(fresh.error());
+    // It may serve for long by a config that is in no file any more, and die once more.
+    if (!inherited.config.empty()) fresh->config_archive().keep(inherited.config);
     inherited.segment.emplace(*std::move(fresh));
   }
   Segment& segment = *inherited.segment;
@@ -263,7 +265,7 @@ void Master::act_on_notes() {
   // and while its bit stands nobody rings again.
   health_.on_reports();
   if (std::exchange(health_changed_, false)) supervisor_.ring_all();
-  if (now - last_look_ms_ >= WorkerProcess::kLookEveryMs) {
+  if (now - last_look_ms_ >= HeartbeatWatch::kLookEveryMs) {
     last_look_ms_ = now;
     supervisor_.look_after();
     child_ended_ = true;  // if a signal should be lost, its news is late and no more

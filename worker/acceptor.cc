@@ -1,5 +1,6 @@
 #include "worker/acceptor.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,8 +17,9 @@ namespace {
 constexpr int kLargestBatch = 4;
 constexpr std::uint64_t kLookAwayMs = 2;
 constexpr std::uint64_t kFullMs = 10;
-// Then it accepts all the same: the others may be stopped, and nobody else would.
+// Then it accepts all the same, for so long: the others may be stopped, and nobody else would.
 constexpr std::uint32_t kMostLookAways = 25;
+constexpr std::uint64_t kAloneMs = 1'000;
 constexpr std::uint64_t kNoDescriptorsMs = 100;
 
 }  // namespace
@@ -70,8 +72,14 @@ bool Acceptor::keeps_newcomers_waiting() {
 
 // The others are asked to take it; true: this worker looks away.
 bool Acceptor::leaves_it_to_others() {
-  if (!pause_ || !has_more_than_its_share() || looked_away_ >= kMostLookAways) return false;
-  ++looked_away_;
+  const std::uint64_t now = uv_now(context_.loop);
+  if (!pause_ || now < alone_until_ms_ || !has_more_than_its_share()) return false;
+  if (now > looked_again_ms_ + 1) looked_away_ = 0;  // there was nothing left at the last look
+  if (++looked_away_ > kMostLookAways) {
+    looked_away_ = 0;
+    alone_until_ms_ = now + kAloneMs;
+    return false;
+  }
   look_away(kLookAwayMs);
   return true;
 }
@@ -81,11 +89,18 @@ bool Acceptor::leaves_it_to_others() {
 void Acceptor::receive_batch() {
   for (int i = 0; i < kLargestBatch; ++i) {
     if (leaves_it_to_others()) return;
+    if (!has_room_for_descriptors()) return look_away(kNoDescriptorsMs);
     if (!receive_one()) break;
-    looked_away_ = 0;
   }
   handed_.clear();
   handed_.shrink_to_fit();  // hand-overs are rare
+}
+
+// A tunnel has two; what finds no number is gone, and its sender has closed it already.
+bool Acceptor::has_room_for_descriptors() const noexcept {
+  const UniqueFd one(::fcntl(hand_over_in_, F_DUPFD_CLOEXEC, 3));
+  const UniqueFd other(::fcntl(hand_over_in_, F_DUPFD_CLOEXEC, 3));
+  return one.is_open() && other.is_open();
 }
 
 // False: there is none.
@@ -129,7 +144,6 @@ int Acceptor::accept_batch(int listener, int most) {
       }
       return i;
     }
-    looked_away_ = 0;
     // TCP_NODELAY came with the listener.
     clients_.add(fd, SocketAddress::from(reinterpret_cast<sockaddr*>(&peer)).ip());
   }
@@ -160,7 +174,10 @@ void Acceptor::look_away(std::uint64_t for_ms) {
 void Acceptor::look_away_from_newcomers(std::uint64_t for_ms) {
   for (auto& poll : polls_) uv_poll_stop(poll.get());
   const auto look_again = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<Acceptor>(timer)) self->watch();
+    auto* self = owner_of<Acceptor>(timer);
+    if (self == nullptr) return;
+    self->looked_again_ms_ = uv_now(self->context_.loop);
+    self->watch();
   };
   uv_timer_start(pause_.get(), look_again, for_ms, 0);
 }

@@ -36,6 +36,7 @@ class Acceptor {
   // How many it took before there were no more, or may not be.
   int accept_batch(int listener, int most);
   void receive_batch();
+  bool has_room_for_descriptors() const noexcept;
   bool receive_one();
   bool keeps_newcomers_waiting();
   bool leaves_it_to_others();
@@ -57,6 +58,9 @@ class Acceptor {
   std::uint32_t limit_;
   int batch_ = 1;
   std::uint32_t looked_away_ = 0;  // times in a row
+  // Of the loop's clock: when it looked again, and until when it does not look away.
+  std::uint64_t looked_again_ms_ = 0;
+  std::uint64_t alone_until_ms_ = 0;
   // Clients can bring it to either as often as they like.
   log::LineLimit full_lines_{1, 60'000};
   log::LineLimit short_lines_{1, 60'000};

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 
 #include <csignal>
+#include <exception>
 #include <utility>
 
 #include "worker/acceptor.h"
@@ -196,7 +197,13 @@ int run_worker(WorkerBirth birth) {
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return kWorkerCannotStart;
   // The process ends right after: what is still open goes with it, and nothing waits for it.
-  auto* worker = new Worker(&loop, std::move(birth));
+  Worker* worker = nullptr;
+  try {
+    worker = new Worker(&loop, std::move(birth));
+  } catch (const std::exception& error) {  // no memory, or no thread (for the access log) to be had
+    log::error("cannot start: {}", error.what());
+    return kWorkerCannotStart;
+  }
   return worker->run();
 }
 

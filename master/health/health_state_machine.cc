@@ -10,9 +10,10 @@ namespace {
 HealthState initial_state(HealthState inherited) noexcept {
   switch (inherited) {
     case HealthState::kUp:
-    case HealthState::kSuspect:
     case HealthState::kSlowStart:
       return HealthState::kUp;
+    case HealthState::kSuspect:
+      return HealthState::kSuspect;
     case HealthState::kDown:
       return HealthState::kDown;
     default:
@@ -28,7 +29,10 @@ HealthStateMachine::HealthStateMachine(Rules rules, HealthState inherited,
       state_(initial_state(inherited)),
       probed_(state_ != HealthState::kUnknown),
       since_ms_(now_ms),
-      up_since_ms_(now_ms) {}
+      up_since_ms_(now_ms),
+      // How many it was, the image before took along: one more is enough, or reloads that come
+      // often enough would keep a dead backend.
+      failures_(state_ == HealthState::kSuspect ? rules.fall - 1 : 0) {}
 
 bool HealthStateMachine::on_probe(HealthCause outcome, bool verifies_report,
                                   std::int64_t now_ms) noexcept {

@@ -52,11 +52,12 @@ std::uint64_t Orphans::look_after(std::uint64_t patience_ms) {
     if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
     if (orphan.pid != 0 && !orphan.pidfd.is_open()) orphan.pidfd = open_worker(orphan.pid);
     if (!is_gone(orphan)) {
-      const bool may_stay = monotonic_ms() - orphan.found_ms < patience_ms;
+      const bool hangs = orphan.heartbeat.has_stopped(segment_.slot(orphan.slot));
+      const bool may_stay = !hangs && monotonic_ms() - orphan.found_ms < patience_ms;
       if (may_stay || !orphan.pidfd.is_open()) return false;
       if (!std::exchange(orphan.is_told_of, true)) {
-        log::warning("worker {} of an earlier master (pid {}) does not end: killing it",
-                     orphan.slot, orphan.pid);
+        log::warning("worker {} of an earlier master (pid {}) {}: killing it", orphan.slot,
+                     orphan.pid, hangs ? "hangs" : "does not end");
       }
       ::syscall(SYS_pidfd_send_signal, orphan.pidfd.get(), SIGKILL, nullptr, 0);
       return false;

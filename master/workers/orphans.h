@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "master/workers/heartbeat_watch.h"
 #include "shared/base/unique_fd.h"
 #include "shared/memory/segment.h"
 
@@ -25,8 +26,8 @@ class Orphans {
       if (segment_.slot(slot).state() != WorkerState::kFree && !is_ours(slot)) take(slot);
     }
   }
-  // Gives back what dead ones held, and kills those that outlived `patience_ms` since they were
-  // found. Returns how many requests were cut short with those that have ended.
+  // Called every HeartbeatWatch::kLookEveryMs. Gives back what dead ones held, and kills those that
+  // hang or outlived `patience_ms` since they were found. Returns how many requests were cut short with those that have ended.
   std::uint64_t look_after(std::uint64_t patience_ms);
   // They give what they can to those that serve now, over the channel that they share with them.
   void call_in() const noexcept;
@@ -43,6 +44,7 @@ class Orphans {
     pid_t pid;       // 0: its fork may have been under way when the master died
     UniqueFd pidfd;  // not open: no such process, or it is being born
     std::uint64_t found_ms;
+    HeartbeatWatch heartbeat{};
     bool is_told_of = false;  // that it does not end
   };
   void take(std::uint32_t slot);

@@ -53,7 +53,7 @@ class Supervisor {
   // As the first process of a container: buries the orphans of others, which nobody else does.
   // `spared` is a child that somebody else here waits for; 0: there is none.
   void reap_foreign(pid_t spared);
-  // At a steady pace of WorkerProcess::kLookEveryMs: kills workers whose heartbeat stopped, and
+  // At a steady pace of HeartbeatWatch::kLookEveryMs: kills workers whose heartbeat stopped, and
   // cuts those of earlier generations whose time to drain is over.
   void look_after();
   // The health words changed: workers look at them.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "master/takeover/handoff.h"
+#include "master/workers/heartbeat_watch.h"
 #include "shared/base/unique_fd.h"
 #include "shared/control_channel.h"
 #include "shared/memory/worker_slot.h"
@@ -56,38 +57,24 @@ class WorkerProcess {
   }
   void ring_it() noexcept { ring(control_.get()); }
 
-  // Called at a steady pace. Counts looks, not seconds: a machine that stood still, master and all,
-  // hangs nobody.
-  bool looks_hung() noexcept {
-    const std::uint64_t beat = slot_->heartbeat();
-    still_ = beat == last_beat_ ? still_ + 1 : 0;
-    last_beat_ = beat;
-    const std::uint32_t patience =
-        state() == WorkerState::kStarting ? kStartingLooks : kServingLooks;
-    return still_ >= patience;
-  }
+  // Called every HeartbeatWatch::kLookEveryMs.
+  bool looks_hung() noexcept { return heartbeat_.has_stopped(*slot_); }
   void mark_hung() noexcept { hung_ = true; }
   // Another one of its generation is to take its place.
   void supersede() noexcept { superseded_ = true; }
   bool is_superseded() const noexcept { return superseded_; }
-  std::uint64_t heartbeat_age_ms() const noexcept { return still_ * kLookEveryMs; }
-
-  static constexpr std::uint64_t kLookEveryMs = 250;
+  std::uint64_t heartbeat_age_ms() const noexcept { return heartbeat_.age_ms(); }
 
  private:
-  static constexpr std::uint32_t kServingLooks = 8;    // 2 s
-  static constexpr std::uint32_t kStartingLooks = 40;  // 10 s
-
   // Borrowed: the segment's.
   WorkerSlot* slot_;
   // Owned.
   UniqueFd control_;
-  std::uint64_t last_beat_ = 0;
+  HeartbeatWatch heartbeat_;
   std::uint64_t started_ms_;
   std::uint64_t deadline_ms_ = 0;
   pid_t pid_;
   std::uint32_t slot_index_;
-  std::uint32_t still_ = 0;
   bool hung_ = false;
   bool superseded_ = false;
 };

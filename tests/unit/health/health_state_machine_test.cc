@@ -142,10 +142,16 @@ TEST(HealthStateMachine, AfterANameIsFoundTheFirstProbeStillDecidesAlone) {
 }
 
 TEST(HealthStateMachine, TakesOverWhatAnEarlierGenerationKnew) {
-  HealthStateMachine was_up(kRules, State::kSuspect, 100);
-  EXPECT_EQ(was_up.state(), State::kUp);
+  HealthStateMachine was_up(kRules, State::kUp, 100);
   EXPECT_TRUE(was_up.on_probe(Cause::kConnect, false, 200));
   EXPECT_EQ(was_up.state(), State::kSuspect) << "one failure is not enough";
+
+  // Or a dead backend would outlive reloads that come in quick succession.
+  HealthStateMachine was_suspect(kRules, State::kSuspect, 100);
+  EXPECT_EQ(was_suspect.state(), State::kSuspect);
+  EXPECT_TRUE(was_suspect.is_in_doubt());
+  EXPECT_TRUE(was_suspect.on_probe(Cause::kTimeout, false, 200));
+  EXPECT_EQ(was_suspect.state(), State::kDown);
 
   HealthStateMachine was_down(kRules, State::kDown, 100);
   EXPECT_FALSE(was_down.on_probe(Cause::kNone, false, 200)) << "nor one success";
