@@ -1,6 +1,7 @@
 #include "tests/support/process.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -97,7 +98,9 @@ TempDir::~TempDir() {
 }
 
 void PrintTo(const Exit& exit, std::ostream* out) {
-  if (exit.signal != 0) {
+  if (exit == Exit{}) {
+    *out << "no end, for as long as was waited";
+  } else if (exit.signal != 0) {
     *out << "killed by signal " << exit.signal;
   } else {
     *out << "exit code " << exit.code;
@@ -177,10 +180,18 @@ std::string Process::log() const {
   return read_whole_file(dir_.path("stderr"));
 }
 
-Finished run(std::vector<std::string> argv, std::vector<std::string> environment) {
+Finished run(std::vector<std::string> argv, std::vector<std::string> environment,
+             milliseconds patience) {
+  std::string command;
+  for (const std::string& word : argv) command += word + " ";
   Process process(std::move(argv), std::move(environment));
-  const Exit exit = process.wait_exit().value_or(Exit{});
-  return {exit, process.output(), process.log()};
+  const std::optional<Exit> exit = process.wait_exit(patience);
+  Finished finished{exit.value_or(Exit{}), process.output(), process.log()};
+  if (!exit) {
+    ADD_FAILURE() << command << "did not end within " << patience.count() << " ms\n"
+                  << finished.output << finished.log;
+  }
+  return finished;
 }
 
 bool is_alive(pid_t pid) {

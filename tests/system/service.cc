@@ -63,14 +63,19 @@ const std::vector<Package>& packages() {
 Finished must(std::vector<std::string> argv) {
   std::string command;
   for (const std::string& word : argv) command += word + " ";
-  Finished finished = run(std::move(argv));
+  Finished finished = run(std::move(argv), {}, kPatienceWithTheBox);
   if (finished.exit == kDone) return finished;
   throw std::runtime_error(command + "failed:\n" + finished.output + finished.log);
 }
 
+Finished apt_get(std::vector<std::string> words) {
+  words.insert(words.begin(), {"/usr/bin/apt-get", "-y", "-q", "-o", "Dpkg::Use-Pty=0"});
+  return run(std::move(words), {}, kPatienceWithTheBox);
+}
+
 Finished install(const Package& package) {
-  return run({"/usr/bin/apt-get", "install", "-y", "-q", "--allow-downgrades", "-o",
-              "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold", package.file});
+  return apt_get({"install", "--allow-downgrades", "-o", "Dpkg::Options::=--force-confold",
+                  package.file});
 }
 
 bool is_installed() {
@@ -78,9 +83,13 @@ bool is_installed() {
          "install ok installed";
 }
 
+std::string installed_version() {
+  return run({"/usr/bin/dpkg-query", "-W", "-f=${Version}", "ringmaster"}).output;
+}
+
 Finished systemctl(std::vector<std::string> words) {
   words.insert(words.begin(), "/usr/bin/systemctl");
-  return run(std::move(words));
+  return run(std::move(words), {}, kPatienceWithTheBox);
 }
 
 Finished ctl(std::vector<std::string> words) {
