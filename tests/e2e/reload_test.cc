@@ -309,10 +309,9 @@ TEST(Reload, OpensAndClosesListeners) {
   const std::string ip = own_loopback();
   Ringmaster ringmaster("[server]\nlisten = \"" + ip + ":0\"\n" + backend.toml());
   const Endpoint first = ringmaster.endpoint();
-  const std::string second = local_endpoint(listen_at({ip, 0}).get()).to_string();
-  const Endpoint added{ip, static_cast<std::uint16_t>(std::stoi(second.substr(ip.size() + 1)))};
+  const Endpoint added = free_endpoint(ip);
 
-  ringmaster.write_config("[server]\nlisten = \"" + second + "\"\n" + backend.toml());
+  ringmaster.write_config("[server]\nlisten = \"" + added.to_string() + "\"\n" + backend.toml());
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
 
   EXPECT_EQ(get(added, "/").status, 200);
@@ -326,9 +325,8 @@ TEST(Reload, UntilItIsDoneTheMasterAnswersWhereAndAsBefore) {
   Backend before("s1"), after("s1");
   after.hang();
   Ringmaster ringmaster(head + ip + ":0\"\n" + before.toml());
-  const std::string moved = local_endpoint(listen_at({ip, 0}).get()).to_string();
-  const Endpoint new_admin{ip, static_cast<std::uint16_t>(std::stoi(moved.substr(ip.size() + 1)))};
-  ringmaster.write_config(head + moved + "\"\n" + after.toml());
+  const Endpoint new_admin = free_endpoint(ip);
+  ringmaster.write_config(head + new_admin.to_string() + "\"\n" + after.toml());
 
   ringmaster.process().signal(SIGHUP);
   ASSERT_TRUE(wait_until(
@@ -343,13 +341,13 @@ TEST(Reload, UntilItIsDoneTheMasterAnswersWhereAndAsBefore) {
 // The listener of before is still there to go back to.
 TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
   Backend backend("s1");
-  const std::string ip = own_loopback();
-  const auto listening_on = [&](const std::string& port) {
-    return "[server]\nworkers = 8\nlisten = \"" + ip + port + "\"\n" + backend.toml();
+  const auto listening_on = [&](const Endpoint& where) {
+    return "[server]\nworkers = 8\nlisten = \"" + where.to_string() + "\"\n" + backend.toml();
   };
-  Ringmaster ringmaster(listening_on(":4001"));
-  const Endpoint before = ringmaster.endpoint();
-  ringmaster.write_config(listening_on(":4002"));
+  const Endpoint before = free_endpoint();
+  Ringmaster ringmaster(listening_on(before));
+  const Endpoint wanted = free_endpoint();
+  ringmaster.write_config(listening_on(wanted));
   auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
   // Whoever is born meanwhile is killed: they never serve all at once.
   const std::vector<pid_t> serving = ringmaster.workers();
@@ -368,7 +366,7 @@ TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
   EXPECT_EQ(finished.exit, kRefused);
   EXPECT_NE(finished.log.find("did not come up"), std::string::npos) << finished.log;
   EXPECT_EQ(get(before, "/").status, 200);
-  EXPECT_TRUE(wait_until([&] { return is_refused({ip, 4002}); }));
+  EXPECT_TRUE(wait_until([&] { return is_refused(wanted); }));
   EXPECT_EQ(ringmaster.ready_status(), 200);
   EXPECT_EQ(generation(ringmaster), 1);
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);

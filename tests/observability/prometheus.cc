@@ -16,7 +16,6 @@ namespace ringmaster::test {
 namespace {
 
 constexpr const char* kProgram = "/usr/bin/prometheus";  // of Debian's package
-constexpr std::uint16_t kPort = 9091;                    // free: the address is this test's own
 
 std::string replace_all(std::string text, const std::string& what, const std::string& with) {
   std::size_t at = text.find(what);
@@ -66,7 +65,7 @@ Sample to_sample(const nlohmann::json& result) {
 }  // namespace
 
 Prometheus::Prometheus(const Endpoint& target)
-    : endpoint_{own_loopback(), kPort}, process_(command_line(dir_, target, endpoint_)) {
+    : endpoint_(free_endpoint()), process_(command_line(dir_, target, endpoint_)) {
   const bool ready = wait_until([this] {
     try {
       return get(endpoint_, "/-/ready").status == 200;
