@@ -102,10 +102,12 @@ TEST(SystemPackage, RunsAsItsOwnUserAndIsLockedUp) {
 TEST(SystemPackage, AnEditedConfigSurvivesAnUpgrade) {
   const Origin origin({8081});
   const Service service(origin);
-  install(packages()[0]);
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
+  ASSERT_EQ(installed_version(), packages()[0].version);
   const std::string edited = read_whole_file(kConfigFile) + "\n# by hand\n";
   write_whole_file(kConfigFile, edited);
   ASSERT_EQ(install(packages()[1]).exit, kDone);
+  EXPECT_EQ(installed_version(), packages()[1].version);
   EXPECT_EQ(read_whole_file(kConfigFile), edited);
 }
 

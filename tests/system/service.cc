@@ -74,8 +74,8 @@ Finished apt_get(std::vector<std::string> words) {
 }
 
 Finished install(const Package& package) {
-  return apt_get({"install", "--allow-downgrades", "-o", "Dpkg::Options::=--force-confold",
-                  package.file});
+  return apt_get(
+      {"install", "--allow-downgrades", "-o", "Dpkg::Options::=--force-confold", package.file});
 }
 
 bool is_installed() {
