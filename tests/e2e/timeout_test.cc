@@ -299,8 +299,8 @@ TEST(Timeout, ABodyThatStopsComingBehindARefusalEndsItsConnectionInOrder) {
   // What had been on its way is no reason for a reset: the second would meet it, once the worker is
   // done with the connection.
   client.send("some");
-  EXPECT_TRUE(wait_until(
-      [&] { return ringmaster.metrics().sum("ringmaster_client_connections") == 0; }));
+  EXPECT_TRUE(
+      wait_until([&] { return ringmaster.metrics().sum("ringmaster_client_connections") == 0; }));
   EXPECT_NO_THROW(client.send("more"));
 }
 

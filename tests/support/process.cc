@@ -199,6 +199,10 @@ bool is_alive(pid_t pid) {
   return state != 'X' && state != 'Z';
 }
 
+bool are_gone(const std::vector<pid_t>& pids) {
+  return std::none_of(pids.begin(), pids.end(), is_alive);
+}
+
 bool is_stopped(pid_t pid) {
   return state_of(pid) == 'T';
 }

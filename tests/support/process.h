@@ -76,6 +76,7 @@ Finished run(std::vector<std::string> argv, std::vector<std::string> environment
              milliseconds patience = kPatience);
 
 bool is_alive(pid_t pid);
+bool are_gone(const std::vector<pid_t>& pids);
 // By SIGSTOP, and does not run any more.
 bool is_stopped(pid_t pid);
 // Resident memory of a process, in bytes; 0 if it is gone.
