@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <csignal>
-#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "tests/support/backend.h"
 #include "tests/support/binary.h"
@@ -36,20 +34,6 @@ class LayoutChange : public ::testing::Test {
 
 bool says(Ringmaster& ringmaster, const std::string& words) {
   return ringmaster.process().log().find(words) != std::string::npos;
-}
-
-std::vector<pid_t> children_of(pid_t pid) {
-  const std::string number = std::to_string(pid);
-  std::istringstream text(read_whole_file("/proc/" + number + "/task/" + number + "/children"));
-  std::vector<pid_t> children;
-  for (pid_t child; text >> child;) children.push_back(child);
-  return children;
-}
-
-bool is_worker(pid_t pid) {
-  std::string name;
-  std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
-  return name == "ringmaster-wrkr";
 }
 
 void chat_or_answer(Conversation& conversation) {

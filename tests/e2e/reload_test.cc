@@ -5,10 +5,8 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "tests/support/backend.h"
 #include "tests/support/binary.h"
@@ -25,14 +23,6 @@ constexpr Exit kRefused{1, 0};
 
 double generation(const Ringmaster& ringmaster) {
   return ringmaster.metrics().get("ringmaster_config_generation");
-}
-
-bool only_this_generation_is_left(const Ringmaster& ringmaster) {
-  const auto status = ringmaster.status();
-  for (const auto& worker : status.at("workers")) {
-    if (worker.at("generation") != status.at("generation")) return false;
-  }
-  return true;
 }
 
 TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
@@ -54,7 +44,7 @@ TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
     to_second += get(ringmaster.endpoint(), "/" + std::to_string(i)).backend() == "s2";
   }
   EXPECT_GT(to_second, 0u);
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   const std::vector<pid_t> after = ringmaster.workers();
   EXPECT_EQ(after.size(), 3u);
   for (const pid_t pid : before) EXPECT_EQ(std::count(after.begin(), after.end(), pid), 0);
@@ -189,7 +179,7 @@ TEST(Reload, DuringAReloadIsDoneAfterIt) {
     EXPECT_EQ(finished.exit, kDone) << finished.log;
   }
   EXPECT_GE(generation(ringmaster), 2);
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
 }
 
@@ -212,7 +202,7 @@ TEST(Reload, WhileEarlierGenerationsStillAnswerKeepsThemAll) {
 
   go_on.set();
   for (Client& client : clients) EXPECT_EQ(client.receive().body, "late");
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   for (Client& client : clients) EXPECT_EQ(client.get("/again").body, "late");
   EXPECT_EQ(ringmaster.metrics().get("active_connections{backend=\"s1\"}"), 0);
 }
@@ -232,7 +222,7 @@ TEST(Reload, GivesEarlierGenerationsTheTimeTheyNeed) {
   ASSERT_TRUE(wait_until([&] { return since_reload.elapsed() > milliseconds(1000); }));
   go_on.set();
   EXPECT_EQ(client.receive().body, "late");
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
 }
 
 TEST(Reload, EndsTheOldestGenerationWhereThereIsNoPlaceForMore) {
@@ -265,7 +255,7 @@ TEST(Reload, AWorkerThatDiesMeanwhileIsReplaced) {
     EXPECT_EQ(reload.get().exit, kDone);
   }
   EXPECT_TRUE(wait_until([&] {
-    return only_this_generation_is_left(ringmaster) &&
+    return ringmaster.only_this_generation_is_left() &&
            ringmaster.metrics().get("ringmaster_workers{state=\"serving\"}") == 2;
   }));
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
@@ -351,15 +341,10 @@ TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
   auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
   // Whoever is born meanwhile is killed: they never serve all at once.
   const std::vector<pid_t> serving = ringmaster.workers();
-  const std::string children = "/proc/" + std::to_string(ringmaster.process().pid()) + "/task/" +
-                               std::to_string(ringmaster.process().pid()) + "/children";
   while (reload.wait_for(milliseconds(0)) != std::future_status::ready) {
-    std::istringstream pids(read_whole_file(children));
-    for (pid_t pid; pids >> pid;) {
-      std::string name;
-      std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
+    for (const pid_t pid : children_of(ringmaster.process().pid())) {
       const bool is_new = std::count(serving.begin(), serving.end(), pid) == 0;
-      if (is_new && name == "ringmaster-wrkr") ::kill(pid, SIGKILL);
+      if (is_new && is_worker(pid)) ::kill(pid, SIGKILL);
     }
   }
   const Finished finished = reload.get();
@@ -467,7 +452,7 @@ TEST(Upgrade, TheNewBinaryTakesOverUnderTheSamePid) {
   EXPECT_EQ(reload.exit, kDone) << reload.log;
   EXPECT_EQ(inode_of_process(ringmaster.process().pid()), binary.inode());
   EXPECT_EQ(kept.get("/").status, 200);
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   for (const pid_t worker : ringmaster.workers())
     EXPECT_EQ(inode_of_process(worker), binary.inode());
 }

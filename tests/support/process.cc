@@ -155,12 +155,8 @@ std::optional<Exit> Process::wait_exit(milliseconds patience) {
 }
 
 std::vector<pid_t> Process::children() const {
-  const std::string pid = std::to_string(pid_);
-  std::istringstream list(read_whole_file("/proc/" + pid + "/task/" + pid + "/children"));
-  std::vector<pid_t> pids;
-  for (pid_t child = 0; list >> child;) {
-    if (is_alive(child)) pids.push_back(child);
-  }
+  std::vector<pid_t> pids = children_of(pid_);
+  std::erase_if(pids, [](pid_t child) { return !is_alive(child); });
   return pids;
 }
 
@@ -192,6 +188,14 @@ Finished run(std::vector<std::string> argv, std::vector<std::string> environment
                   << finished.output << finished.log;
   }
   return finished;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  std::istringstream list(read_whole_file("/proc/" + number + "/task/" + number + "/children"));
+  std::vector<pid_t> pids;
+  for (pid_t child = 0; list >> child;) pids.push_back(child);
+  return pids;
 }
 
 bool is_alive(pid_t pid) {

@@ -75,6 +75,8 @@ struct Finished {
 Finished run(std::vector<std::string> argv, std::vector<std::string> environment = {},
              milliseconds patience = kPatience);
 
+// Its direct children, also those that are dead and not yet buried.
+std::vector<pid_t> children_of(pid_t pid);
 bool is_alive(pid_t pid);
 bool are_gone(const std::vector<pid_t>& pids);
 // By SIGSTOP, and does not run any more.

@@ -84,7 +84,7 @@ class Service {
   Metrics metrics() const;
   nlohmann::json status() const;
   double generation() const;
-  bool only_this_generation_is_left() const;
+  bool only_this_generation_is_left() const { return test::only_this_generation_is_left(status()); }
   // Active, with both workers serving.
   bool is_serving() const;
   std::string journal() const;
