@@ -331,23 +331,15 @@ TEST(Reload, UntilItIsDoneTheMasterAnswersWhereAndAsBefore) {
 // The listener of before is still there to go back to.
 TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
   Backend backend("s1");
-  const auto listening_on = [&](const Endpoint& where) {
-    return "[server]\nworkers = 8\nlisten = \"" + where.to_string() + "\"\n" + backend.toml();
+  const auto with_workers = [&](const std::string& count, const Endpoint& where) {
+    return "[server]\nworkers = " + count + "\nlisten = \"" + where.to_string() + "\"\n" +
+           backend.toml();
   };
   const Endpoint before = free_endpoint();
-  Ringmaster ringmaster(listening_on(before));
+  Ringmaster ringmaster(with_workers("2", before));
   const Endpoint wanted = free_endpoint();
-  ringmaster.write_config(listening_on(wanted));
-  auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
-  // Whoever is born meanwhile is killed: they never serve all at once.
-  const std::vector<pid_t> serving = ringmaster.workers();
-  while (reload.wait_for(milliseconds(0)) != std::future_status::ready) {
-    for (const pid_t pid : children_of(ringmaster.process().pid())) {
-      const bool is_new = std::count(serving.begin(), serving.end(), pid) == 0;
-      if (is_new && is_worker(pid)) ::kill(pid, SIGKILL);
-    }
-  }
-  const Finished finished = reload.get();
+  ringmaster.write_config(with_workers("64", wanted));
+  const Finished finished = ringmaster.reload_killing_new_workers();
   EXPECT_EQ(finished.exit, kRefused);
   EXPECT_NE(finished.log.find("did not come up"), std::string::npos) << finished.log;
   EXPECT_EQ(get(before, "/").status, 200);

@@ -1,8 +1,11 @@
 #include "tests/support/ringmaster.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
+#include <future>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -228,9 +231,28 @@ std::string Ringmaster::path_of(const std::string& backend) const {
   throw std::runtime_error("no key reaches " + backend);
 }
 
-Finished Ringmaster::ctl(std::vector<std::string> words) const {
+Finished Ringmaster::ctl(std::vector<std::string> words, milliseconds patience) const {
   words.insert(words.begin(), {ringmaster_binary(), "ctl", "--socket", dir_.path("control.sock")});
-  return run(std::move(words));
+  return run(std::move(words), {}, patience);
+}
+
+Finished Ringmaster::reload_killing_new_workers() {
+  // Who kills has the processor before those who are to be killed. They inherit this.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(process_.pid()), 19);
+  const std::vector<pid_t> serving = workers();
+  auto reload = std::async(std::launch::async, [this] { return ctl({"reload"}, 4 * kPatience); });
+  const auto kill_new_workers = [&] {
+    for (const pid_t pid : children_of(process_.pid())) {
+      const bool is_new = std::count(serving.begin(), serving.end(), pid) == 0;
+      if (is_new && is_worker(pid)) ::kill(pid, SIGKILL);
+    }
+  };
+  // Each death is a line of the log, which becomes too long to be read between any two.
+  do {
+    for (int i = 0; i < 100; ++i) kill_new_workers();
+  } while (process_.log().find("did not come up") == std::string::npos &&
+           reload.wait_for(milliseconds(0)) != std::future_status::ready);
+  return reload.get();
 }
 
 void Ringmaster::write_config(const std::string& config) {

@@ -76,7 +76,10 @@ class Ringmaster {
   std::string path_of(const std::string& backend) const;
 
   // `ringmaster ctl …` against this one.
-  Finished ctl(std::vector<std::string> words) const;
+  Finished ctl(std::vector<std::string> words, milliseconds patience = kPatience) const;
+  // `ringmaster ctl reload`, while each worker that it brings forth is killed: if the new config
+  // wants many (64), they never serve all at once.
+  Finished reload_killing_new_workers();
   // Puts another config in the file's place; it counts with the next reload.
   void write_config(const std::string& config);
 
