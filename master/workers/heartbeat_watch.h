@@ -1,5 +1,6 @@
 // Whether a worker still turns its loop: looks at its heartbeat at a steady pace. Counts looks, not
-// seconds: a machine that stood still, master and all, hangs nobody. Owner: who watches that worker.
+// seconds: a machine that stood still, master and all, hangs nobody. Owner: who watches that
+// worker.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,8 @@ class Orphans {
     }
   }
   // Called every HeartbeatWatch::kLookEveryMs. Gives back what dead ones held, and kills those that
-  // hang or outlived `patience_ms` since they were found. Returns how many requests were cut short with those that have ended.
+  // hang or outlived `patience_ms` since they were found. Returns how many requests were cut short
+  // with those that have ended.
   std::uint64_t look_after(std::uint64_t patience_ms);
   // They give what they can to those that serve now, over the channel that they share with them.
   void call_in() const noexcept;

@@ -51,21 +51,54 @@ TEST(CommandLine, TellsItsUsage) {
   }
 }
 
-// Every option of --help, and every order of ctl where there is one.
+// The first word of each entry in a section of what --help prints.
+std::vector<std::string> listed(const std::string& help, const std::string& section) {
+  std::istringstream lines(help);
+  std::string line;
+  while (std::getline(lines, line) && line != section) continue;
+  std::vector<std::string> words;
+  while (std::getline(lines, line) && line.starts_with("  ")) {
+    if (line[2] != ' ') words.push_back(line.substr(2, line.find(' ', 2) - 2));
+  }
+  return words;
+}
+
+// Every option, every order of ctl, and the options that an order has for itself.
 TEST(CommandLine, IsExplainedInTheManual) {
   const std::string page = read_whole_file(source_path("packaging/man/ringmaster.8"));
-  std::istringstream help(ringmaster({"--help"}).output + ringmaster({"ctl", "--help"}).output);
-  int options = 0;
-  for (std::string line; std::getline(help, line);) {
-    std::istringstream words(line);
-    std::string word;
-    if (!line.starts_with("  -") || !(words >> word)) continue;
-    if (word.ends_with(',')) word.pop_back();  // "-c,--config" is found by its short form
-    const std::string flag = word.substr(1, word.find(',') - 1);
-    EXPECT_NE(page.find("Fl " + flag), page.npos) << line;
-    ++options;
+  const auto expect_entry = [&](const std::string& what) {
+    EXPECT_TRUE(has_line(page, "^\\.It (.* )?" + what + "( |$)")) << what;
+  };
+  // "-c,--config" as "-c" and as "--config"; the manual leaves out one dash.
+  const auto expect_options = [&](const std::string& help, const std::string& before) {
+    int options = 0;
+    for (const std::string& entry : listed(help, "Options:")) {
+      std::istringstream forms(entry);
+      for (std::string form; std::getline(forms, form, ',');) {
+        const bool is_general = form == "-h" || form == "--help";
+        expect_entry((is_general ? "" : before) + "Fl " + form.substr(1));
+        ++options;
+      }
+    }
+    return options;
+  };
+
+  const std::string help = ringmaster({"--help"}).output;
+  EXPECT_GE(expect_options(help, ""), 7);
+  EXPECT_EQ(listed(help, "Subcommands:"), std::vector<std::string>{"ctl"})
+      << "of the section CONTROL";
+  const std::string help_of_ctl = ringmaster({"ctl", "--help"}).output;
+  EXPECT_GE(expect_options(help_of_ctl, ""), 4);
+  const std::vector<std::string> orders = listed(help_of_ctl, "Subcommands:");
+  EXPECT_GE(orders.size(), 7u);
+  int options_of_orders = 0;
+  for (const std::string& order : orders) {
+    expect_entry("Cm " + order);
+    const std::string help_of_order = ringmaster({"ctl", order, "--help"}).output;
+    options_of_orders += expect_options(help_of_order, "Cm " + order + " (.* )?");
   }
-  EXPECT_GE(options, 5);
+  // Of all --help, and two of recorder's own.
+  EXPECT_GE(options_of_orders, 2 * static_cast<int>(orders.size()) + 2);
 }
 
 TEST(CommandLine, RefusesWhatItDoesNotKnow) {

@@ -1,8 +1,6 @@
 // What a request may cost at most: no allocation, four transfers, and no more of anything when
 // there are many backends or workers.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
-#include <system_error>
+#include <string>
 #include <vector>
 
 #include "tests/support/allocations.h"
@@ -94,23 +92,12 @@ double cpu_seconds(pid_t pid) {
   return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
-// A socket that all of 127.0.0.0/8 can connect to; its queue takes them all.
-std::uint16_t listen_everywhere() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  socklen_t size = sizeof address;
-  const bool listens = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                       ::listen(fd, 4096) == 0 &&
-                       ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (!listens) throw std::system_error(errno, std::generic_category(), "listen");
-  return ntohs(address.sin_port);
-}
-
 TEST(Cost, AThousandBackendsStartInAFifthOfASecond) {
   double least = 1e9;  // what shares the processor meanwhile can only add to it
   for (int attempt = 0; attempt < 12 && least > 0.2; ++attempt) {
-    const std::string port = std::to_string(listen_everywhere());
+    // All of 127.0.0.0/8 can connect to it, and its queue takes them all.
+    const UniqueFd listener = listen_at({"0.0.0.0", 0}, 4096);
+    const std::string port = std::to_string(local_endpoint(listener.get()).port);
     std::string config = "[server]\nworkers = 1\n[health]\npath = \"\"\n";
     for (int i = 0; i < 1000; ++i) {
       config += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.1." +

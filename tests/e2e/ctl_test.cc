@@ -54,11 +54,7 @@ TEST(Ctl, DrainsABackendAndPutsItBack) {
   Backend first("s1");
   Backend second("s2");
   Ringmaster ringmaster("[hash]\nkey = \"path\"\n" + toml_of(first, second));
-  std::string path_of_first;
-  for (int i = 0; path_of_first.empty(); ++i) {
-    const std::string path = "/" + std::to_string(i);
-    if (get(ringmaster.endpoint(), path).backend() == "s1") path_of_first = path;
-  }
+  const std::string path_of_first = ringmaster.path_of("s1");
 
   EXPECT_EQ(ringmaster.ctl({"drain", "s1"}).exit, kDone);
   EXPECT_EQ(ringmaster.backend_state("s1"), "draining");

@@ -16,13 +16,7 @@ constexpr Exit kDone{0, 0};
 
 bool is_reloaded(Ringmaster& ringmaster) {
   if (ringmaster.ctl({"reload"}).exit != kDone) return false;
-  return wait_until([&] {
-    const auto status = ringmaster.status();
-    for (const auto& worker : status.at("workers")) {
-      if (worker.at("generation") != status.at("generation")) return false;
-    }
-    return true;
-  });
+  return wait_until([&] { return ringmaster.only_this_generation_is_left(); });
 }
 
 TEST(HandOver, AnIdleConnectionGoesOnWithTheNextGeneration) {

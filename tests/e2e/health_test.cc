@@ -20,16 +20,6 @@
 namespace ringmaster::test {
 namespace {
 
-// A path whose key belongs to `backend`.
-std::string path_of(const Ringmaster& ringmaster, const std::string& backend) {
-  Client client(ringmaster.endpoint());
-  for (int i = 0; i < 1000; ++i) {
-    const std::string path = "/find/" + std::to_string(i);
-    if (client.get(path).backend() == backend) return path;
-  }
-  throw std::runtime_error("no key reaches " + backend);
-}
-
 TEST(Health, ADeadBackendIsOutWithinThreeSecondsWithoutTraffic) {
   BackendProcess a("a"), b("b");
   Ringmaster ringmaster(a.toml() + b.toml());
@@ -47,7 +37,7 @@ TEST(Health, ABackendThatRefusesIsOutAtTheFirstRefusal) {
   Backend a("a"), b("b");
   // Probes of themselves come far too seldom to notice.
   Ringmaster ringmaster("[health]\ninterval = \"60s\"\n" + toml_of(a, b));
-  const std::string path = path_of(ringmaster, "a");
+  const std::string path = ringmaster.path_of("a");
   a.stop();
 
   const Stopwatch since_first_refusal;
@@ -63,7 +53,7 @@ TEST(Health, ABackendIsBackAfterItsRise) {
   Backend a("a"), b("b");
   Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\nrise = 2\n" +
                         toml_of(a, b));
-  const std::string path = path_of(ringmaster, "a");
+  const std::string path = ringmaster.path_of("a");
   a.stop();
   ASSERT_TRUE(ringmaster.wait_for_state("a", "down"));
   EXPECT_EQ(get(ringmaster.endpoint(), path).backend(), "b");

@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(At, LogLevel, ::testing::Range(0, 4),
 // Without the class Ringmaster, which needs lines that are left out here.
 TEST_P(LogLevel, ShowsLinesOfThatWeightAndGraverOnes) {
   const TempDir dir;
-  const Endpoint admin = local_endpoint(listen_at({own_loopback(), 0}).get());
+  const Endpoint admin = free_endpoint();
   const Endpoint nobody{admin.ip, 1};
   write_whole_file(dir.path("ringmaster.toml"),
                    "[server]\nworkers = 1\nlisten = \"" + admin.ip + ":0\"\n[admin]\nlisten = \"" +

@@ -131,13 +131,13 @@ class Auditor {
 
  private:
   void run() {
-    std::map<std::string, double> before;
+    Metrics before("");
     while (!stopping_ && !::testing::Test::HasFailure()) {
       try {
-        const Metrics metrics = ringmaster_.metrics();
-        compare(before, metrics.all());
+        Metrics metrics = ringmaster_.metrics();
+        compare(before, metrics);
         check_sums(metrics);
-        before = metrics.all();
+        before = std::move(metrics);
         ++scrapes_;
       } catch (const StreamError&) {
         // The page's own connection may be closed by a reload that has answered it.
@@ -146,21 +146,12 @@ class Auditor {
     }
   }
 
-  static bool is_counter(const std::string& series) {
-    const std::string name = series.substr(0, series.find('{'));
-    return name.ends_with("_total") || name.ends_with("_bucket") || name.ends_with("_count") ||
-           name.ends_with("_sum");
-  }
-
-  static void compare(const std::map<std::string, double>& before,
-                      const std::map<std::string, double>& after) {
-    for (const auto& [series, value] : before) {
-      const auto now = after.find(series);
-      if (now == after.end()) {
-        ADD_FAILURE() << series << " is gone";
-      } else if (is_counter(series)) {
-        EXPECT_GE(now->second, value) << series << " fell";
-      }
+  static void compare(const Metrics& before, const Metrics& after) {
+    for (const auto& [series, value] : before.all()) {
+      EXPECT_TRUE(after.has(series)) << series << " is gone";
+    }
+    for (const auto& [series, value] : before.counters()) {
+      EXPECT_GE(after.get(series), value) << series << " fell";
     }
   }
 

@@ -89,19 +89,27 @@ TEST(ProxyProtocol, TrustAndLimitsGoByTheClientItNames) {
   Backend backend("s1");
   Ringmaster ringmaster(kOn + "trusted_proxies = [\"192.0.2.1\"]\n" +
                         "[rate_limit]\nrequests_per_second = 1\n" + backend.toml());
-  const auto ask = [&](const std::string& client) {
+  const auto ask = [&](const std::string& client, const std::string& named = "203.0.113.99") {
     Client connection(ringmaster.endpoint());
-    connection.send(v1(client) + request_head("GET", "/", "X-Forwarded-For: 203.0.113.5\r\n"));
+    connection.send(v1(client) + request_head("GET", "/", "X-Forwarded-For: " + named + "\r\n"));
     return connection.receive().status;
   };
 
   EXPECT_EQ(ask("198.51.100.1"), 200);
   EXPECT_EQ(backend.requests().back().field("X-Forwarded-For"), "198.51.100.1");
-  EXPECT_EQ(ask("198.51.100.1"), 429);
+  EXPECT_TRUE(wait_until([&] { return ask("198.51.100.1") == 429; }));
   EXPECT_EQ(ask("198.51.100.2"), 200);
-  EXPECT_EQ(ask("192.0.2.1"), 200);  // charged to 203.0.113.5, whom a trusted proxy names
-  EXPECT_EQ(backend.requests().back().field("X-Forwarded-For"), "203.0.113.5, 192.0.2.1");
-  EXPECT_EQ(ask("203.0.113.5"), 429);
+
+  // Charged to whom a trusted proxy names; who has asked for nothing else is refused then. On a
+  // machine that stood still for a second in between, another one is.
+  bool is_charged = false;
+  for (int i = 1; i <= 10 && !is_charged; ++i) {
+    const std::string named = "203.0.113." + std::to_string(i);
+    EXPECT_EQ(ask("192.0.2.1", named), 200);
+    EXPECT_EQ(backend.requests().back().field("X-Forwarded-For"), named + ", 192.0.2.1");
+    is_charged = ask(named) == 429;
+  }
+  EXPECT_TRUE(is_charged);
 }
 
 TEST(ProxyProtocol, WhoSendsNoValidHeaderIsClosedAndCounted) {

@@ -41,20 +41,12 @@ Json recorded(const Ringmaster& ringmaster, std::vector<std::string> words) {
   return Json::parse(answer.output);
 }
 
-// A path whose key belongs to that backend, found with requests through `server`.
-std::string path_of(const Endpoint& server, const std::string& backend) {
-  for (int i = 0;; ++i) {
-    const std::string path = "/key/" + std::to_string(i);
-    if (get(server, path).backend() == backend) return path;
-  }
-}
-
 TEST(Recorder, TellsWhatWasDecidedAndWhy) {
   Backend first("s1");
   Backend second("s2");
   Ringmaster ringmaster(kOneWorker + "[rate_limit]\nrequests_per_second = 1000\n" +
                         toml_of(first, second));
-  const std::string path = path_of(ringmaster.endpoint(), "s2");
+  const std::string path = ringmaster.path_of("s2");
   Client client(ringmaster.endpoint(), "127.0.0.8");
   client.get(path);
   const Response response = client.get(path + "?q");
@@ -97,7 +89,7 @@ TEST(Recorder, TellsWhyABackendWasPassedOver) {
   Backend first("s1");
   Backend second("s2");
   Ringmaster ringmaster(kOneWorker + "[health]\npath = \"\"\n" + toml_of(first, second));
-  const std::string path = path_of(ringmaster.endpoint(), "s1");
+  const std::string path = ringmaster.path_of("s1");
   ASSERT_EQ(ringmaster.ctl({"drain", "s1"}).exit, kDone);
   Response response;
   ASSERT_TRUE(wait_until([&] {

@@ -5,10 +5,8 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "tests/support/backend.h"
 #include "tests/support/binary.h"
@@ -25,14 +23,6 @@ constexpr Exit kRefused{1, 0};
 
 double generation(const Ringmaster& ringmaster) {
   return ringmaster.metrics().get("ringmaster_config_generation");
-}
-
-bool only_this_generation_is_left(const Ringmaster& ringmaster) {
-  const auto status = ringmaster.status();
-  for (const auto& worker : status.at("workers")) {
-    if (worker.at("generation") != status.at("generation")) return false;
-  }
-  return true;
 }
 
 TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
@@ -54,7 +44,7 @@ TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
     to_second += get(ringmaster.endpoint(), "/" + std::to_string(i)).backend() == "s2";
   }
   EXPECT_GT(to_second, 0u);
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   const std::vector<pid_t> after = ringmaster.workers();
   EXPECT_EQ(after.size(), 3u);
   for (const pid_t pid : before) EXPECT_EQ(std::count(after.begin(), after.end(), pid), 0);
@@ -189,7 +179,7 @@ TEST(Reload, DuringAReloadIsDoneAfterIt) {
     EXPECT_EQ(finished.exit, kDone) << finished.log;
   }
   EXPECT_GE(generation(ringmaster), 2);
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
 }
 
@@ -212,7 +202,7 @@ TEST(Reload, WhileEarlierGenerationsStillAnswerKeepsThemAll) {
 
   go_on.set();
   for (Client& client : clients) EXPECT_EQ(client.receive().body, "late");
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   for (Client& client : clients) EXPECT_EQ(client.get("/again").body, "late");
   EXPECT_EQ(ringmaster.metrics().get("active_connections{backend=\"s1\"}"), 0);
 }
@@ -232,7 +222,7 @@ TEST(Reload, GivesEarlierGenerationsTheTimeTheyNeed) {
   ASSERT_TRUE(wait_until([&] { return since_reload.elapsed() > milliseconds(1000); }));
   go_on.set();
   EXPECT_EQ(client.receive().body, "late");
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
 }
 
 TEST(Reload, EndsTheOldestGenerationWhereThereIsNoPlaceForMore) {
@@ -265,7 +255,7 @@ TEST(Reload, AWorkerThatDiesMeanwhileIsReplaced) {
     EXPECT_EQ(reload.get().exit, kDone);
   }
   EXPECT_TRUE(wait_until([&] {
-    return only_this_generation_is_left(ringmaster) &&
+    return ringmaster.only_this_generation_is_left() &&
            ringmaster.metrics().get("ringmaster_workers{state=\"serving\"}") == 2;
   }));
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
@@ -309,10 +299,9 @@ TEST(Reload, OpensAndClosesListeners) {
   const std::string ip = own_loopback();
   Ringmaster ringmaster("[server]\nlisten = \"" + ip + ":0\"\n" + backend.toml());
   const Endpoint first = ringmaster.endpoint();
-  const std::string second = local_endpoint(listen_at({ip, 0}).get()).to_string();
-  const Endpoint added{ip, static_cast<std::uint16_t>(std::stoi(second.substr(ip.size() + 1)))};
+  const Endpoint added = free_endpoint(ip);
 
-  ringmaster.write_config("[server]\nlisten = \"" + second + "\"\n" + backend.toml());
+  ringmaster.write_config("[server]\nlisten = \"" + added.to_string() + "\"\n" + backend.toml());
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
 
   EXPECT_EQ(get(added, "/").status, 200);
@@ -326,9 +315,8 @@ TEST(Reload, UntilItIsDoneTheMasterAnswersWhereAndAsBefore) {
   Backend before("s1"), after("s1");
   after.hang();
   Ringmaster ringmaster(head + ip + ":0\"\n" + before.toml());
-  const std::string moved = local_endpoint(listen_at({ip, 0}).get()).to_string();
-  const Endpoint new_admin{ip, static_cast<std::uint16_t>(std::stoi(moved.substr(ip.size() + 1)))};
-  ringmaster.write_config(head + moved + "\"\n" + after.toml());
+  const Endpoint new_admin = free_endpoint(ip);
+  ringmaster.write_config(head + new_admin.to_string() + "\"\n" + after.toml());
 
   ringmaster.process().signal(SIGHUP);
   ASSERT_TRUE(wait_until(
@@ -343,32 +331,19 @@ TEST(Reload, UntilItIsDoneTheMasterAnswersWhereAndAsBefore) {
 // The listener of before is still there to go back to.
 TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
   Backend backend("s1");
-  const std::string ip = own_loopback();
-  const auto listening_on = [&](const std::string& port) {
-    return "[server]\nworkers = 8\nlisten = \"" + ip + port + "\"\n" + backend.toml();
+  const auto with_workers = [&](const std::string& count, const Endpoint& where) {
+    return "[server]\nworkers = " + count + "\nlisten = \"" + where.to_string() + "\"\n" +
+           backend.toml();
   };
-  Ringmaster ringmaster(listening_on(":4001"));
-  const Endpoint before = ringmaster.endpoint();
-  ringmaster.write_config(listening_on(":4002"));
-  auto reload = std::async(std::launch::async, [&] { return ringmaster.ctl({"reload"}); });
-  // Whoever is born meanwhile is killed: they never serve all at once.
-  const std::vector<pid_t> serving = ringmaster.workers();
-  const std::string children = "/proc/" + std::to_string(ringmaster.process().pid()) + "/task/" +
-                               std::to_string(ringmaster.process().pid()) + "/children";
-  while (reload.wait_for(milliseconds(0)) != std::future_status::ready) {
-    std::istringstream pids(read_whole_file(children));
-    for (pid_t pid; pids >> pid;) {
-      std::string name;
-      std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
-      const bool is_new = std::count(serving.begin(), serving.end(), pid) == 0;
-      if (is_new && name == "ringmaster-wrkr") ::kill(pid, SIGKILL);
-    }
-  }
-  const Finished finished = reload.get();
+  const Endpoint before = free_endpoint();
+  Ringmaster ringmaster(with_workers("2", before));
+  const Endpoint wanted = free_endpoint();
+  ringmaster.write_config(with_workers("64", wanted));
+  const Finished finished = ringmaster.reload_killing_new_workers();
   EXPECT_EQ(finished.exit, kRefused);
   EXPECT_NE(finished.log.find("did not come up"), std::string::npos) << finished.log;
   EXPECT_EQ(get(before, "/").status, 200);
-  EXPECT_TRUE(wait_until([&] { return is_refused({ip, 4002}); }));
+  EXPECT_TRUE(wait_until([&] { return is_refused(wanted); }));
   EXPECT_EQ(ringmaster.ready_status(), 200);
   EXPECT_EQ(generation(ringmaster), 1);
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
@@ -469,7 +444,7 @@ TEST(Upgrade, TheNewBinaryTakesOverUnderTheSamePid) {
   EXPECT_EQ(reload.exit, kDone) << reload.log;
   EXPECT_EQ(inode_of_process(ringmaster.process().pid()), binary.inode());
   EXPECT_EQ(kept.get("/").status, 200);
-  EXPECT_TRUE(wait_until([&] { return only_this_generation_is_left(ringmaster); }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.only_this_generation_is_left(); }));
   for (const pid_t worker : ringmaster.workers())
     EXPECT_EQ(inode_of_process(worker), binary.inode());
 }

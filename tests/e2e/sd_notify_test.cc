@@ -166,11 +166,12 @@ TEST(SdNotify, WhatIsStoredIsNotForgottenByAReloadThatKeepsIt) {
   reload(ringmaster, systemd);
   EXPECT_EQ(systemd.said().find("FDSTOREREMOVE", before), std::string::npos);
 
-  ringmaster.write_config("[server]\nlisten = [\"" + ip + ":0\", \"" + ip + ":4001\"]\n" +
+  const std::string added = free_endpoint(ip).to_string();
+  ringmaster.write_config("[server]\nlisten = [\"" + ip + ":0\", \"" + added + "\"]\n" +
                           backend.toml());
   reload(ringmaster, systemd);
   EXPECT_EQ(systemd.said().find("FDSTOREREMOVE", before), std::string::npos) << "one more";
-  ringmaster.write_config("[server]\nlisten = \"" + ip + ":4001\"\n" + backend.toml());
+  ringmaster.write_config("[server]\nlisten = \"" + added + "\"\n" + backend.toml());
   reload(ringmaster, systemd);
   EXPECT_NE(systemd.said().find("FDSTOREREMOVE=1\nFDNAME=ringmaster-listener\n", before),
             std::string::npos)

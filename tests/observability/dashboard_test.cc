@@ -32,13 +32,6 @@ json read_dashboard() {
       read_whole_file(source_path("packaging/observability/grafana/dashboards/ringmaster.json")));
 }
 
-std::string replace_all(std::string text, const std::string& what, const std::string& with) {
-  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
-    text.replace(at, what.size(), with);
-  }
-  return text;
-}
-
 // As Grafana fills in its variables, with everything chosen; the interval covers the whole test.
 std::string fill_in(std::string expression) {
   expression = replace_all(expression, "$__rate_interval", "10m");

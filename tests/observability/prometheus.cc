@@ -15,25 +15,22 @@
 namespace ringmaster::test {
 namespace {
 
-constexpr const char* kProgram = "/usr/bin/prometheus";  // of Debian's package
-constexpr std::uint16_t kPort = 9091;                    // free: the address is this test's own
+using namespace std::string_literals;
 
-std::string replace_all(std::string text, const std::string& what, const std::string& with) {
-  std::size_t at = text.find(what);
-  if (at == std::string::npos) throw std::runtime_error("prometheus.yml has no " + what);
-  for (; at != std::string::npos; at = text.find(what, at + with.size())) {
-    text.replace(at, what.size(), with);
-  }
-  return text;
-}
+constexpr const char* kProgram = "/usr/bin/prometheus";  // of Debian's package
 
 std::vector<std::string> command_line(const TempDir& dir, const Endpoint& target,
                                       const Endpoint& own) {
   const std::string shipped = source_path("packaging/observability/");
   std::string config = read_whole_file(shipped + "prometheus.yml");
-  config = replace_all(config, "127.0.0.1:9180", target.to_string());
-  config =
-      replace_all(config, "interval: 5s", std::string("interval: ") + Prometheus::kScrapeInterval);
+  for (const auto& [what, with] :
+       {std::pair{"127.0.0.1:9180"s, target.to_string()},
+        std::pair{"interval: 5s"s, "interval: "s + Prometheus::kScrapeInterval}}) {
+    if (config.find(what) == std::string::npos) {
+      throw std::runtime_error("prometheus.yml has no " + what);
+    }
+    config = replace_all(config, what, with);
+  }
   write_whole_file(dir.path("prometheus.yml"), config);
   write_whole_file(dir.path("ringmaster.rules.yml"),
                    read_whole_file(shipped + "ringmaster.rules.yml"));
@@ -65,8 +62,15 @@ Sample to_sample(const nlohmann::json& result) {
 
 }  // namespace
 
+std::string replace_all(std::string text, const std::string& what, const std::string& with) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size()) {
+    text.replace(at, what.size(), with);
+  }
+  return text;
+}
+
 Prometheus::Prometheus(const Endpoint& target)
-    : endpoint_{own_loopback(), kPort}, process_(command_line(dir_, target, endpoint_)) {
+    : endpoint_(free_endpoint()), process_(command_line(dir_, target, endpoint_)) {
   const bool ready = wait_until([this] {
     try {
       return get(endpoint_, "/-/ready").status == 200;

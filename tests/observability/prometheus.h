@@ -11,6 +11,9 @@
 
 namespace ringmaster::test {
 
+// `text` with `with` wherever `what` was.
+std::string replace_all(std::string text, const std::string& what, const std::string& with);
+
 struct Sample {
   std::map<std::string, std::string> labels;
   double value = 0;

@@ -1,6 +1,7 @@
 #include "tests/support/process.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -97,7 +98,9 @@ TempDir::~TempDir() {
 }
 
 void PrintTo(const Exit& exit, std::ostream* out) {
-  if (exit.signal != 0) {
+  if (exit == Exit{}) {
+    *out << "no end, for as long as was waited";
+  } else if (exit.signal != 0) {
     *out << "killed by signal " << exit.signal;
   } else {
     *out << "exit code " << exit.code;
@@ -152,12 +155,8 @@ std::optional<Exit> Process::wait_exit(milliseconds patience) {
 }
 
 std::vector<pid_t> Process::children() const {
-  const std::string pid = std::to_string(pid_);
-  std::istringstream list(read_whole_file("/proc/" + pid + "/task/" + pid + "/children"));
-  std::vector<pid_t> pids;
-  for (pid_t child = 0; list >> child;) {
-    if (is_alive(child)) pids.push_back(child);
-  }
+  std::vector<pid_t> pids = children_of(pid_);
+  std::erase_if(pids, [](pid_t child) { return !is_alive(child); });
   return pids;
 }
 
@@ -177,15 +176,35 @@ std::string Process::log() const {
   return read_whole_file(dir_.path("stderr"));
 }
 
-Finished run(std::vector<std::string> argv, std::vector<std::string> environment) {
+Finished run(std::vector<std::string> argv, std::vector<std::string> environment,
+             milliseconds patience) {
+  std::string command;
+  for (const std::string& word : argv) command += word + " ";
   Process process(std::move(argv), std::move(environment));
-  const Exit exit = process.wait_exit().value_or(Exit{});
-  return {exit, process.output(), process.log()};
+  const std::optional<Exit> exit = process.wait_exit(patience);
+  Finished finished{exit.value_or(Exit{}), process.output(), process.log()};
+  if (!exit) {
+    ADD_FAILURE() << command << "did not end within " << patience.count() << " ms\n"
+                  << finished.output << finished.log;
+  }
+  return finished;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  std::istringstream list(read_whole_file("/proc/" + number + "/task/" + number + "/children"));
+  std::vector<pid_t> pids;
+  for (pid_t child = 0; list >> child;) pids.push_back(child);
+  return pids;
 }
 
 bool is_alive(pid_t pid) {
   const char state = state_of(pid);
   return state != 'X' && state != 'Z';
+}
+
+bool are_gone(const std::vector<pid_t>& pids) {
+  return std::none_of(pids.begin(), pids.end(), is_alive);
 }
 
 bool is_stopped(pid_t pid) {

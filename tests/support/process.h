@@ -26,7 +26,7 @@ class TempDir {
   std::string path_;
 };
 
-// How a process ended.
+// How a process ended. As it is by default: not at all, for as long as anybody waited.
 struct Exit {
   int code = -1;   // -1: by a signal
   int signal = 0;  // 0: by itself
@@ -65,15 +65,20 @@ class Process {
   std::optional<Exit> exit_;
 };
 
-// Runs a command to its end. An exit code of -1 if it did not come to one.
+// Runs a command to its end. One that does not come to it within `patience` is killed with all its
+// descendants, and fails the test.
 struct Finished {
   Exit exit;
   std::string output;
   std::string log;
 };
-Finished run(std::vector<std::string> argv, std::vector<std::string> environment = {});
+Finished run(std::vector<std::string> argv, std::vector<std::string> environment = {},
+             milliseconds patience = kPatience);
 
+// Its direct children, also those that are dead and not yet buried.
+std::vector<pid_t> children_of(pid_t pid);
 bool is_alive(pid_t pid);
+bool are_gone(const std::vector<pid_t>& pids);
 // By SIGSTOP, and does not run any more.
 bool is_stopped(pid_t pid);
 // Resident memory of a process, in bytes; 0 if it is gone.

@@ -1,10 +1,14 @@
 #include "tests/support/ringmaster.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
+#include <future>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -119,6 +123,35 @@ double Metrics::sum(std::string_view name, const std::vector<std::string>& label
   return total;
 }
 
+std::map<std::string, double> Metrics::counters() const {
+  std::set<std::string> names;
+  std::istringstream lines(text_);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash, type, name, kind;
+    words >> hash >> type >> name >> kind;
+    if (hash != "#" || type != "TYPE") continue;
+    if (kind == "counter") names.insert(name);
+    if (kind == "histogram") names.insert({name + "_bucket", name + "_count", name + "_sum"});
+  }
+  std::map<std::string, double> counters;
+  for (const auto& [series, value] : values_) {
+    if (names.count(series.substr(0, series.find('{'))) > 0) counters[series] = value;
+  }
+  return counters;
+}
+
+bool only_this_generation_is_left(const nlohmann::json& status) {
+  const auto& workers = status.at("workers");
+  return std::all_of(workers.begin(), workers.end(), [&](const auto& worker) {
+    return worker.at("generation") == status.at("generation");
+  });
+}
+
+bool is_worker(pid_t pid) {
+  return read_whole_file("/proc/" + std::to_string(pid) + "/comm") == "ringmaster-wrkr\n";
+}
+
 std::string complete_config(const std::string& config) {
   std::string text = config;
   const std::string any_port = own_loopback() + ":0";
@@ -172,6 +205,10 @@ nlohmann::json Ringmaster::status() const {
   return nlohmann::json::parse(get(admin_, "/status").body);
 }
 
+bool Ringmaster::only_this_generation_is_left() const {
+  return test::only_this_generation_is_left(status());
+}
+
 std::string Ringmaster::backend_state(const std::string& name) const {
   const nlohmann::json status = this->status();
   for (const auto& backend : status.at("backends")) {
@@ -185,9 +222,37 @@ bool Ringmaster::wait_for_state(const std::string& backend, const std::string& s
   return wait_until([&] { return backend_state(backend) == state; }, patience);
 }
 
-Finished Ringmaster::ctl(std::vector<std::string> words) const {
+std::string Ringmaster::path_of(const std::string& backend) const {
+  Client client(endpoint());
+  for (int i = 0; i < 1000; ++i) {
+    const std::string path = "/key/" + std::to_string(i);
+    if (client.get(path).backend() == backend) return path;
+  }
+  throw std::runtime_error("no key reaches " + backend);
+}
+
+Finished Ringmaster::ctl(std::vector<std::string> words, milliseconds patience) const {
   words.insert(words.begin(), {ringmaster_binary(), "ctl", "--socket", dir_.path("control.sock")});
-  return run(std::move(words));
+  return run(std::move(words), {}, patience);
+}
+
+Finished Ringmaster::reload_killing_new_workers() {
+  // Who kills has the processor before those who are to be killed. They inherit this.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(process_.pid()), 19);
+  const std::vector<pid_t> serving = workers();
+  auto reload = std::async(std::launch::async, [this] { return ctl({"reload"}, 4 * kPatience); });
+  const auto kill_new_workers = [&] {
+    for (const pid_t pid : children_of(process_.pid())) {
+      const bool is_new = std::count(serving.begin(), serving.end(), pid) == 0;
+      if (is_new && is_worker(pid)) ::kill(pid, SIGKILL);
+    }
+  };
+  // Each death is a line of the log, which becomes too long to be read between any two.
+  do {
+    for (int i = 0; i < 100; ++i) kill_new_workers();
+  } while (process_.log().find("did not come up") == std::string::npos &&
+           reload.wait_for(milliseconds(0)) != std::future_status::ready);
+  return reload.get();
 }
 
 void Ringmaster::write_config(const std::string& config) {

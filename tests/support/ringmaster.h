@@ -27,12 +27,19 @@ class Metrics {
   // The sum over all series of that name whose labels include all of `labels` (`a="x"` each).
   double sum(std::string_view name, const std::vector<std::string>& labels = {}) const;
   const std::map<std::string, double>& all() const { return values_; }
+  // The series that may only grow, by their TYPE: of counters, and all of histograms.
+  std::map<std::string, double> counters() const;
   const std::string& text() const { return text_; }
 
  private:
   std::string text_;
   std::map<std::string, double> values_;
 };
+
+// All workers that /status knows are of the present generation.
+bool only_this_generation_is_left(const nlohmann::json& status);
+// A worker of whatever master, and not the child that checks a new config.
+bool is_worker(pid_t pid);
 
 struct StartOptions {
   std::vector<std::string> environment = {};
@@ -56,6 +63,7 @@ class Ringmaster {
 
   Metrics metrics() const;
   nlohmann::json status() const;
+  bool only_this_generation_is_left() const;
   // "up", "down", … as /status has it; empty if there is no such backend.
   std::string backend_state(const std::string& name) const;
   int ready_status() const { return get(admin_, "/readyz").status; }
@@ -63,8 +71,15 @@ class Ringmaster {
   bool wait_for_state(const std::string& backend, const std::string& state,
                       milliseconds patience = kPatience) const;
 
+  // A path whose key belongs to that backend, found by asking. Throws std::runtime_error if there
+  // is none among a thousand.
+  std::string path_of(const std::string& backend) const;
+
   // `ringmaster ctl …` against this one.
-  Finished ctl(std::vector<std::string> words) const;
+  Finished ctl(std::vector<std::string> words, milliseconds patience = kPatience) const;
+  // `ringmaster ctl reload`, while each worker that it brings forth is killed: if the new config
+  // wants many (64), they never serve all at once.
+  Finished reload_killing_new_workers();
   // Puts another config in the file's place; it counts with the next reload.
   void write_config(const std::string& config);
 

@@ -94,6 +94,10 @@ Endpoint local_endpoint(int fd) {
   return {text.data(), ntohs(address.sin_port)};
 }
 
+Endpoint free_endpoint(const std::string& ip) {
+  return local_endpoint(listen_at({ip, 0}).get());
+}
+
 UniqueFd begin_connect(const Endpoint& server) {
   UniqueFd fd = new_socket(SOCK_NONBLOCK);
   with_address(::connect, fd.get(), server);

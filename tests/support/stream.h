@@ -30,6 +30,8 @@ std::string other_loopback();
 // A listening socket; port 0 lets the kernel choose. Throws std::system_error.
 UniqueFd listen_at(const Endpoint& where, int backlog = 1024);
 Endpoint local_endpoint(int fd);
+// At a port that the kernel has chosen and nobody has yet: for what must know it before it listens.
+Endpoint free_endpoint(const std::string& ip = own_loopback());
 // A connection on its way: what a peer's full queue may never take.
 UniqueFd begin_connect(const Endpoint& server);
 

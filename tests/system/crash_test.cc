@@ -41,10 +41,6 @@ milliseconds start_of_master() {
       (at("ActiveEnterTimestampMonotonic") - at("ExecMainStartTimestampMonotonic")) / 1000);
 }
 
-bool are_gone(const std::vector<pid_t>& processes) {
-  return std::none_of(processes.begin(), processes.end(), is_alive);
-}
-
 TEST(SystemCrash, FiveDeathsOfTheMasterRefuseNobody) {
   const Origin origin({8081, 8082, 8083});
   const Service service(origin);

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <sstream>
 
 #include "tests/support/client.h"
 #include "tests/system/service.h"
@@ -28,13 +27,7 @@ class Container {
 
   // Its first process, by the number it has out here.
   pid_t first() const { return process_.children().at(0); }
-  std::vector<pid_t> children() const {
-    const std::string pid = std::to_string(first());
-    std::istringstream list(read_whole_file("/proc/" + pid + "/task/" + pid + "/children"));
-    std::vector<pid_t> pids;
-    for (pid_t child = 0; list >> child;) pids.push_back(child);
-    return pids;
-  }
+  std::vector<pid_t> children() const { return children_of(first()); }
   Metrics metrics() const { return Metrics(get(admin_, "/metrics").body); }
   const Endpoint& endpoint() const { return endpoint_; }
   Process& process() { return process_; }

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 // A box without the package, whatever ran before.
 void purge() {
-  run({"/usr/bin/apt-get", "purge", "-y", "-q", "ringmaster"});
+  apt_get({"purge", "ringmaster"});
   fs::remove_all("/etc/ringmaster");
 }
 
@@ -102,10 +102,12 @@ TEST(SystemPackage, RunsAsItsOwnUserAndIsLockedUp) {
 TEST(SystemPackage, AnEditedConfigSurvivesAnUpgrade) {
   const Origin origin({8081});
   const Service service(origin);
-  install(packages()[0]);
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
+  ASSERT_EQ(installed_version(), packages()[0].version);
   const std::string edited = read_whole_file(kConfigFile) + "\n# by hand\n";
   write_whole_file(kConfigFile, edited);
   ASSERT_EQ(install(packages()[1]).exit, kDone);
+  EXPECT_EQ(installed_version(), packages()[1].version);
   EXPECT_EQ(read_whole_file(kConfigFile), edited);
 }
 
@@ -113,7 +115,7 @@ TEST(SystemPackage, RemoveKeepsTheConfigPurgeLeavesNothing) {
   purge();
   ASSERT_EQ(install(packages()[0]).exit, kDone);
   write_whole_file(kConfigFile, read_whole_file(kConfigFile) + "# by hand\n");
-  ASSERT_EQ(run({"/usr/bin/apt-get", "remove", "-y", "-q", "ringmaster"}).exit, kDone);
+  ASSERT_EQ(apt_get({"remove", "ringmaster"}).exit, kDone);
   EXPECT_TRUE(is_refused({"127.0.0.1", 3000}));
   EXPECT_TRUE(fs::exists(kConfigFile));
   EXPECT_FALSE(fs::exists("/usr/bin/ringmaster"));
@@ -123,7 +125,7 @@ TEST(SystemPackage, RemoveKeepsTheConfigPurgeLeavesNothing) {
   EXPECT_EQ(systemctl({"is-active", "ringmaster"}).output, "active\n");
   EXPECT_NE(read_whole_file(kConfigFile).find("# by hand"), std::string::npos);
 
-  ASSERT_EQ(run({"/usr/bin/apt-get", "purge", "-y", "-q", "ringmaster"}).exit, kDone);
+  ASSERT_EQ(apt_get({"purge", "ringmaster"}).exit, kDone);
   EXPECT_TRUE(is_refused({"127.0.0.1", 3000}));
   EXPECT_EQ(run({"/usr/bin/pgrep", "ringmaster"}).output, "");
   for (const char* gone :

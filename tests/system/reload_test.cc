@@ -29,14 +29,16 @@ TEST(SystemReload, TwentyUnderLoadCostNobodyAnything) {
   CounterWatch watch(service.admin());
   Traffic traffic({.server = service.endpoint()});
   ASSERT_TRUE(traffic.is_flowing());
+  std::vector<pid_t> old;
   for (int i = 0; i < 20; ++i) {
-    const std::vector<pid_t> old = service.workers();
+    const std::vector<pid_t> present = service.workers();
+    old.insert(old.end(), present.begin(), present.end());
     ASSERT_EQ(reload().exit, kDone);
     ASSERT_EQ(service.main_pid(), pid);
     ASSERT_TRUE(traffic.wait_for_more(100));
   }
   // All that is in flight on the last ones ends with the slowest request.
-  EXPECT_TRUE(wait_until([&] { return service.only_this_generation_is_left(); },
+  EXPECT_TRUE(wait_until([&] { return service.only_this_generation_is_left() && are_gone(old); },
                          Origin::kSlow + seconds(1) + noise()));
   expect_flawless(traffic.stop());
   EXPECT_EQ(service.generation(), 21);
@@ -55,9 +57,7 @@ TEST(SystemReload, AnOldWorkerEndsWithinASecondOfItsLastRequest) {
   ASSERT_TRUE(wait_until([&] { return service.metrics().sum("active_connections") == 1; }));
   ASSERT_EQ(reload().exit, kDone);
   EXPECT_EQ(client.receive().status, 200);
-  EXPECT_TRUE(wait_until(
-      [&] { return std::none_of(old.begin(), old.end(), [](pid_t p) { return is_alive(p); }); },
-      seconds(1) + noise()));
+  EXPECT_TRUE(wait_until([&] { return are_gone(old); }, seconds(1) + noise()));
   EXPECT_EQ(idle.get("/").status, 200) << "with the next generation";
   EXPECT_EQ(client.get("/").status, 200);
 }

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <sstream>
 #include <stdexcept>
 
 #include "tests/support/client.h"
@@ -21,27 +20,12 @@ std::string trimmed(std::string text) {
   return text;
 }
 
-// Which of the series of an exposition are counters: by their TYPE lines. The master's own CPU time
-// begins anew with each of its processes, as in every client of Prometheus.
+// The master's own CPU time begins anew with each of its processes, as in every client of
+// Prometheus.
 std::map<std::string, double> counters_of(const Metrics& metrics) {
-  std::vector<std::string> names;
-  std::istringstream lines(metrics.text());
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string hash, type, name, kind;
-    words >> hash >> type >> name >> kind;
-    if (hash != "#" || type != "TYPE" || name.starts_with("process_")) continue;
-    if (kind == "counter") names.push_back(name);
-    if (kind == "histogram") {
-      names.push_back(name + "_bucket");
-      names.push_back(name + "_count");
-    }
-  }
-  std::map<std::string, double> counters;
-  for (const auto& [series, value] : metrics.all()) {
-    const std::string name = series.substr(0, series.find('{'));
-    if (std::count(names.begin(), names.end(), name) != 0) counters[series] = value;
-  }
+  std::map<std::string, double> counters = metrics.counters();
+  std::erase_if(counters,
+                [](const auto& counter) { return counter.first.starts_with("process_"); });
   return counters;
 }
 
@@ -63,14 +47,19 @@ const std::vector<Package>& packages() {
 Finished must(std::vector<std::string> argv) {
   std::string command;
   for (const std::string& word : argv) command += word + " ";
-  Finished finished = run(std::move(argv));
+  Finished finished = run(std::move(argv), {}, kPatienceWithTheBox);
   if (finished.exit == kDone) return finished;
   throw std::runtime_error(command + "failed:\n" + finished.output + finished.log);
 }
 
+Finished apt_get(std::vector<std::string> words) {
+  words.insert(words.begin(), {"/usr/bin/apt-get", "-y", "-q", "-o", "Dpkg::Use-Pty=0"});
+  return run(std::move(words), {}, kPatienceWithTheBox);
+}
+
 Finished install(const Package& package) {
-  return run({"/usr/bin/apt-get", "install", "-y", "-q", "--allow-downgrades", "-o",
-              "Dpkg::Use-Pty=0", "-o", "Dpkg::Options::=--force-confold", package.file});
+  return apt_get(
+      {"install", "--allow-downgrades", "-o", "Dpkg::Options::=--force-confold", package.file});
 }
 
 bool is_installed() {
@@ -78,9 +67,13 @@ bool is_installed() {
          "install ok installed";
 }
 
+std::string installed_version() {
+  return run({"/usr/bin/dpkg-query", "-W", "-f=${Version}", "ringmaster"}).output;
+}
+
 Finished systemctl(std::vector<std::string> words) {
   words.insert(words.begin(), "/usr/bin/systemctl");
-  return run(std::move(words));
+  return run(std::move(words), {}, kPatienceWithTheBox);
 }
 
 Finished ctl(std::vector<std::string> words) {
@@ -154,14 +147,8 @@ pid_t Service::main_pid() const {
 }
 
 std::vector<pid_t> Service::workers() const {
-  const std::string pid = std::to_string(main_pid());
-  std::istringstream list(read_whole_file("/proc/" + pid + "/task/" + pid + "/children"));
-  std::vector<pid_t> pids;
-  for (pid_t child = 0; list >> child;) {
-    // Not the child that checks a new config.
-    const std::string name = read_whole_file("/proc/" + std::to_string(child) + "/comm");
-    if (is_alive(child) && name == "ringmaster-wrkr\n") pids.push_back(child);
-  }
+  std::vector<pid_t> pids = children_of(main_pid());
+  std::erase_if(pids, [](pid_t child) { return !is_alive(child) || !is_worker(child); });
   return pids;
 }
 
@@ -175,14 +162,6 @@ nlohmann::json Service::status() const {
 
 double Service::generation() const {
   return metrics().get("ringmaster_config_generation");
-}
-
-bool Service::only_this_generation_is_left() const {
-  const nlohmann::json now = status();
-  for (const auto& worker : now.at("workers")) {
-    if (worker.at("generation") != now.at("generation")) return false;
-  }
-  return true;
 }
 
 bool Service::is_serving() const {

@@ -28,11 +28,17 @@ struct Package {
 };
 const std::vector<Package>& packages();
 
+// apt and systemd bring what they do to an end by themselves, however slow the machine is; killed
+// half-way, they would leave a box in which nothing works.
+inline constexpr milliseconds kPatienceWithTheBox = std::chrono::minutes(10);
+
 // Ends with the whole output where it was not successful: for what only has to work.
 Finished must(std::vector<std::string> argv);
+Finished apt_get(std::vector<std::string> words);
 // Also to go from a newer version to an older one.
 Finished install(const Package& package);
 bool is_installed();
+std::string installed_version();
 
 Finished systemctl(std::vector<std::string> words);
 // `ringmaster ctl …`, as root types it.
@@ -78,7 +84,7 @@ class Service {
   Metrics metrics() const;
   nlohmann::json status() const;
   double generation() const;
-  bool only_this_generation_is_left() const;
+  bool only_this_generation_is_left() const { return test::only_this_generation_is_left(status()); }
   // Active, with both workers serving.
   bool is_serving() const;
   std::string journal() const;

@@ -21,7 +21,7 @@ std::string running_version(const Service& service) {
 TEST(SystemUpgrade, FiveUnderLoadCostNobodyAnything) {
   const Origin origin({8081, 8082, 8083});
   const Service service(origin);
-  install(packages()[0]);
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
   const pid_t pid = service.main_pid();
   CounterWatch watch(service.admin());
   Traffic traffic({.server = service.endpoint()});
@@ -44,11 +44,12 @@ TEST(SystemUpgrade, FiveUnderLoadCostNobodyAnything) {
 TEST(SystemUpgrade, WhereTheNewVersionIsRefusedTheOldOneGoesOn) {
   const Origin origin({8081});
   const Service service(origin);
-  install(packages()[0]);
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
   service.write_config("[server]\nworkers = \"many\"\n");
   const Finished upgrade = install(packages()[1]);
   EXPECT_EQ(upgrade.exit, kDone) << upgrade.output << upgrade.log;
   EXPECT_NE(upgrade.log.find("the reload failed"), std::string::npos) << upgrade.log;
+  EXPECT_EQ(installed_version(), packages()[1].version);
   EXPECT_EQ(running_version(service), packages()[0].version);
   EXPECT_EQ(get(service.endpoint(), "/").status, 200);
 }
@@ -56,9 +57,11 @@ TEST(SystemUpgrade, WhereTheNewVersionIsRefusedTheOldOneGoesOn) {
 TEST(SystemUpgrade, AServiceThatWasStoppedStaysStopped) {
   const Origin origin({8081});
   const Service service(origin);
-  install(packages()[0]);
+  ASSERT_EQ(install(packages()[0]).exit, kDone);
   ASSERT_EQ(systemctl({"stop", "ringmaster"}).exit, kDone);
+  ASSERT_EQ(installed_version(), packages()[0].version);
   ASSERT_EQ(install(packages()[1]).exit, kDone);
+  EXPECT_EQ(installed_version(), packages()[1].version);
   EXPECT_EQ(property("ringmaster.service", "ActiveState"), "inactive");
 }
 
