@@ -234,6 +234,47 @@ TEST(HandOver, TunnelsAreNotHeldUpByTheLimitOnConnections) {
   }
 }
 
+// Descriptors that find no number in the new worker would be closed by the kernel.
+TEST(HandOver, TunnelsWaitForANewWorkerThatIsShortOfDescriptors) {
+  Event may_answer;
+  Backend echoing("s1", Backend::Script([&](Conversation& conversation) {
+                    if (conversation.request().target == "/chat") return echo(conversation);
+                    may_answer.wait();
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                  }));
+  StartOptions few;
+  few.command = {"/bin/sh", "-c", "ulimit -n 200; exec \"$@\"", "sh", ringmaster_binary()};
+  Ringmaster ringmaster("[server]\nworkers = 1\nheader_timeout = \"60s\"\n" + echoing.toml(), few);
+  std::vector<Client> tunnels;
+  for (int i = 0; i < 40; ++i) {
+    tunnels.emplace_back(ringmaster.endpoint());
+    tunnels.back().send(request_head("GET", "/chat", kUpgrade));
+    ASSERT_EQ(tunnels.back().receive_head().status, 101);
+  }
+  // They wait in the queue, and are all that the new worker can take.
+  const pid_t old = ringmaster.workers().at(0);
+  ::kill(old, SIGSTOP);
+  std::vector<Client> newcomers;
+  for (int i = 0; i < 68; ++i) {
+    newcomers.emplace_back(ringmaster.endpoint());
+    newcomers.back().send(request_head("GET", "/slow"));
+  }
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  ASSERT_TRUE(wait_until([&] { return echoing.in_flight() == 40 + 68; }));
+  ::kill(old, SIGCONT);
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}") == 0;
+  }));
+  may_answer.set();
+  for (Client& newcomer : newcomers) EXPECT_EQ(newcomer.receive().status, 200);
+  newcomers.clear();
+  EXPECT_TRUE(wait_until([&] { return !is_alive(old); }));
+  for (Client& tunnel : tunnels) {
+    tunnel.send("still there?\n");
+    EXPECT_EQ(tunnel.stream().read_until("\n"), "still there?\n");
+  }
+}
+
 // The handshake was under way when the others were handed over.
 TEST(HandOver, ATunnelThatBeginsMeanwhileFollows) {
   Event go_on;

@@ -54,6 +54,24 @@ pid_t worker_with_connection(const Ringmaster& ringmaster) {
   return found;
 }
 
+// It still counts as serving, with nobody there to bury it: the other one does not wait for it to
+// take its share of the clients.
+TEST(Supervision, AWorkerThatDiesUnseenHoldsUpNoNewClient) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
+  const pid_t victim = ringmaster.workers().at(0);
+  ringmaster.process().signal(SIGSTOP);
+  ::kill(victim, SIGKILL);
+  const Stopwatch watch;
+  std::vector<Client> clients;
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(clients.emplace_back(ringmaster.endpoint()).get("/").status, 200);
+  }
+  EXPECT_LT(watch.elapsed(), seconds(4) + noise());  // at 50 ms each: ten
+  ringmaster.process().signal(SIGCONT);
+  EXPECT_TRUE(are_replaced(ringmaster, {victim}, 2));
+}
+
 TEST(Supervision, StatusNamesTheProcessesThereAre) {
   Backend backend("s1");
   Ringmaster ringmaster("[server]\nworkers = 3\n" + backend.toml());

@@ -185,6 +185,19 @@ TEST(SystemCrash, AHungWorkerIsReplacedByItsMaster) {
   EXPECT_EQ(service.metrics().get("ringmaster_worker_restarts_total{cause=\"hung\"}"), 1);
 }
 
+// It has seen nothing of its master's death, and would keep its clients for all of drain_timeout.
+TEST(SystemCrash, AnOrphanThatHangsIsKilledLikeAnyWorker) {
+  const Origin origin({8081});
+  const Service service(origin, "[server]\nworkers = 2\ndrain_timeout = \"10m\"\n", {});
+  const pid_t master = service.main_pid();
+  const pid_t orphan = service.workers().at(0);
+  ::kill(orphan, SIGSTOP);
+  ::kill(master, SIGKILL);
+  EXPECT_TRUE(is_replaced(service, master));
+  EXPECT_TRUE(wait_until([&] { return !is_alive(orphan); }));
+  EXPECT_NE(service.journal().find("of an earlier master"), std::string::npos);
+}
+
 TEST(SystemCrash, TwentyDeathsOfWorkersCostOnlyWhatWasInFlightOnThem) {
   const Origin origin({8081, 8082, 8083});
   const Service service(origin);
