@@ -16,6 +16,7 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint64_t kBeatMs = 200;
+constexpr std::uint32_t kBeatsALook = 5;
 
 // The parts of a worker and what it does when the master rings.
 class Worker {
@@ -83,6 +84,7 @@ class Worker {
     clients_.heed_newcomers();
     // No master rings; the next one watches the backends all the same.
     if (is_orphan_) proxy_.on_routes_changed();
+    if (++beats_ % kBeatsALook == 0) proxy_.look_for_clients();
     if (context_.access_log) context_.access_log->on_beat();
   }
 
@@ -182,6 +184,7 @@ class Worker {
   OwnedHandle<uv_poll_t> control_poll_;
   UniqueFd signals_;
   OwnedHandle<uv_poll_t> signal_poll_;
+  std::uint32_t beats_ = 0;
   bool is_orphan_ = false;
   bool leaving_ = false;
 };

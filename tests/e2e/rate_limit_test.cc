@@ -102,6 +102,29 @@ TEST(RateLimit, BehindATrustedProxyTheClientIsTheOneItNames) {
   }
 }
 
+// RFC 9110 section 5.6.1.2: empty members of a list count for nothing.
+TEST(RateLimit, ATrustedProxyMayAddPortsAndCommas) {
+  Backend backend("s1");
+  Ringmaster ringmaster(
+      "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]\n"
+      "[rate_limit]\nrequests_per_second = 1\nburst = 5\n" +
+      backend.toml());
+  Client client(ringmaster.endpoint());
+  for (int i = 0; i < 20; ++i) {
+    const std::string n = std::to_string(i);
+    for (const std::string& name : {"203.0.113." + n + ":4711", "[2001:db8:0:" + n + "::1]:4711",
+                                    "198.51.100." + n + ", ", "192.0.2." + n + ", ,127.0.0.1"}) {
+      EXPECT_EQ(client.get("/", "X-Forwarded-For: " + name + "\r\n").status, 200) << name;
+    }
+  }
+  int refused = 0;
+  for (int port = 1; port <= 20; ++port) {  // one and the same
+    const std::string name = "203.0.113.99:" + std::to_string(port);
+    refused += client.get("/", "X-Forwarded-For: " + name + "\r\n").status == 429 ? 1 : 0;
+  }
+  EXPECT_GT(refused, 0);
+}
+
 TEST(RateLimit, ExemptClientsAreNeverRefused) {
   Backend backend("s1");
   Ringmaster ringmaster(

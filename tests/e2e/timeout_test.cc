@@ -275,6 +275,34 @@ TEST(Timeout, AClientThatTakesALongAnswerSlowlyGetsItAll) {
   EXPECT_GE(watch.elapsed(), seconds(4)) << "too quick to prove anything";
 }
 
+// Bytes that move slowly are no silence.
+TEST(Timeout, ATunnelWhoseClientReadsSlowlyLivesOn) {
+  const std::string flood = pattern(4 << 20);
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.stream().send(
+                        "HTTP/1.1 101 Switching Protocols\r\n"
+                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                    conversation.stream().send(flood);
+                  }));
+  const Endpoint where = free_endpoint();
+  Ringmaster ringmaster("[server]\nworkers = 1\nlisten = \"" + where.to_string() +
+                            "\"\n[upstream]\ntunnel_timeout = \"1s\"\n" + backend.toml(),
+                        {.command = on_narrow_listener(where)});
+  Client client(Stream::connect(where, "", 8192));
+  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  ASSERT_EQ(client.receive_head().status, 101);
+  const Stopwatch watch;
+  std::string received;
+  while (received.size() < flood.size()) {
+    const std::string bytes = client.stream().read_some();
+    ASSERT_FALSE(bytes.empty()) << "ended after " << received.size();
+    received += bytes;
+    if (watch.elapsed() < seconds(4)) ::poll(nullptr, 0, static_cast<int>(bytes.size() / 100));
+  }
+  EXPECT_EQ(received, flood);
+  EXPECT_GE(watch.elapsed(), seconds(4)) << "too quick to prove anything";
+}
+
 // What is left of its body is read and dropped, so that the connection lives on.
 TEST(Timeout, ASlowBodyBehindARefusalIsTakenToItsEnd) {
   Ringmaster ringmaster("[server]\nbody_timeout = \"2s\"\n" + Backend("gone").toml());

@@ -1,6 +1,7 @@
 #include "worker/io/tcp_stream.h"
 
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -120,6 +121,15 @@ void TcpStream::stop_reading() noexcept {
   if (!reading_) return;
   reading_ = false;
   uv_read_stop(reinterpret_cast<uv_stream_t*>(&handle_));
+}
+
+void TcpStream::look_for_peer() {
+  if (reading_ || closing_ || !joined_) return;
+  pollfd look{fd(), 0, 0};
+  // Not so much as asked for: both are always told. A hang-up alone: a write met the error before.
+  if (::poll(&look, 1, 0) <= 0 || (look.revents & (POLLERR | POLLHUP)) == 0) return;
+  ended_ = true;
+  owner_.on_read_end(UV_ECONNRESET);
 }
 
 TcpStream::WriteStatus TcpStream::write(std::span<uv_buf_t> pieces, std::span<BufferLease*> holds) {

@@ -62,6 +62,10 @@ class TcpStream {
   // Precondition: not reading.
   bool read_what_came() { return receive(); }
 
+  // Tells the owner, as on_read_end() does, if the connection broke while nothing was read. To be
+  // called where the loop does not look: with its peer's side ended, or reading stopped for long.
+  void look_for_peer();
+
   enum class WriteStatus : std::uint8_t { kDone, kPending, kFailed };
   // Writes all of `pieces`, at once or later. What is pending keeps the leases in `holds` (taken
   // only then) and whatever else the pieces lie in must stay until on_written(). Precondition:

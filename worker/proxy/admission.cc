@@ -1,11 +1,19 @@
 #include "worker/proxy/admission.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "worker/http/grammar.h"
 
 namespace ringmaster {
 namespace {
+
+// "192.0.2.1", "2001:db8::1" or "[2001:db8::1]"; some proxies add the client's port.
+std::optional<IpAddress> address_in(std::string_view member) noexcept {
+  if (const auto address = IpAddress::parse(member)) return address;
+  const auto with_port = SocketAddress::parse(member);
+  return with_port ? std::optional(with_port->ip()) : std::nullopt;
+}
 
 bool contains(const std::vector<IpPrefix>& prefixes, const IpAddress& address) noexcept {
   return std::any_of(prefixes.begin(), prefixes.end(),
@@ -34,11 +42,12 @@ IpAddress Admission::client_of(const RequestHead& head, const IpAddress& peer) c
     while (!list.empty()) {
       const auto comma = list.rfind(',');
       const auto member = trim_blanks(comma == list.npos ? list : list.substr(comma + 1));
-      const auto address = IpAddress::parse(member);
+      list = comma == list.npos ? std::string_view() : list.substr(0, comma);
+      if (member.empty()) continue;  // RFC 9110 section 5.6.1.2
+      const auto address = address_in(member);
       if (!address) return client;
       client = *address;
       if (!is_trusted(client)) return client;
-      list = comma == list.npos ? std::string_view() : list.substr(0, comma);
     }
   }
   return client;

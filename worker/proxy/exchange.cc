@@ -44,6 +44,14 @@ void Proxy::on_routes_changed() {
   }
 }
 
+void Proxy::look_for_clients() {
+  for (Exchange* exchange = first_active; exchange != nullptr;) {
+    Exchange* next = exchange->next_active_;
+    exchange->look_for_client();  // may be its end
+    exchange = next;
+  }
+}
+
 Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer, bool pipelined) noexcept
     : proxy_(proxy),
       client_(client),

@@ -45,6 +45,9 @@ struct Proxy {
   // The master changed some backend's state: requests that wait on one that is down are asked again
   // elsewhere.
   void on_routes_changed();
+  // Notices clients who have gone where nothing that comes from them is waited for: they have ended
+  // their side, or their input is full. Called now and then.
+  void look_for_clients();
 
   WorkerContext& context;
   Balancer balancer;
@@ -119,6 +122,9 @@ class Exchange final : private UpstreamConnection::User {
   // Goes on with a tunnel to `upstream` that another worker began. False: refused, nothing is sent.
   [[gnu::cold]] bool resume_tunnel(std::uint32_t upstream, HandedConnection& handed);
 
+  // See Proxy::look_for_clients().
+  void look_for_client() { client_.stream().look_for_peer(); }
+
   bool has_complete_head() const noexcept { return phase_ != Phase::kHead; }
   // The request has come whole, and had no body: the client has nothing more to say before it is
   // answered.
@@ -186,6 +192,7 @@ class Exchange final : private UpstreamConnection::User {
   [[gnu::cold]] void on_no_verdict();
   [[gnu::cold]] void retry_elsewhere();
   [[gnu::cold]] void on_ejected();
+  [[gnu::cold]] void conclude_cut(RejectReason reason);
   [[gnu::cold]] void count_cut(RejectReason reason) noexcept;
   [[gnu::cold]] Ending ending_of_cut(RejectReason reason) const noexcept;
 

@@ -104,6 +104,9 @@ void Exchange::on_timeout() {
       return cut(client_.stream().is_writing() ? RejectReason::kClientGone
                                                : RejectReason::kResponseCut);
     case Phase::kTunnel:
+      if (client_.stream().has_moved_on() || upstream_->stream().has_moved_on()) {
+        return client_.timer().arm(config().upstream.tunnel_timeout);
+      }
       release_upstream();
       return finish(Ending::kClose);
     case Phase::kDiscarding:
@@ -115,12 +118,21 @@ void Exchange::on_timeout() {
 
 void Exchange::cut(RejectReason reason) {
   if (phase_ == Phase::kDone) return;
+  conclude_cut(reason);
+  release_upstream();
+  finish(ending_of_cut(reason));
+}
+
+void Exchange::conclude_cut(RejectReason reason) {
   count_cut(reason);
   look_at_clock();
   if (phase_ == Phase::kRelaying) account();
-  if (phase_ != Phase::kDiscarding) conclude(RequestOutcome::kCut, reason);
-  release_upstream();
-  finish(ending_of_cut(reason));
+  // Whose answer is out has nothing left to lose.
+  if (phase_ == Phase::kTunnel && reason == RejectReason::kClientGone) {
+    conclude(RequestOutcome::kTunnelEnded);
+  } else if (phase_ != Phase::kDiscarding) {
+    conclude(RequestOutcome::kCut, reason);
+  }
 }
 
 // A reset takes along what the client has not read yet of the answers before this one. A client
@@ -145,15 +157,7 @@ void Exchange::count_cut(RejectReason reason) noexcept {
 
 void Exchange::on_client_gone() {
   if (phase_ == Phase::kDone) return;
-  count_cut(RejectReason::kClientGone);
-  look_at_clock();
-  if (phase_ == Phase::kRelaying) account();
-  // Whose answer is out has nothing left to lose.
-  if (phase_ == Phase::kTunnel) {
-    conclude(RequestOutcome::kTunnelEnded);
-  } else if (phase_ != Phase::kDiscarding) {
-    conclude(RequestOutcome::kCut, RejectReason::kClientGone);
-  }
+  conclude_cut(RejectReason::kClientGone);
   log_request();
   release_upstream();
   phase_ = Phase::kDone;

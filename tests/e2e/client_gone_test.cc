@@ -1,0 +1,77 @@
+// A client that is gone is noticed, also where nothing that comes from it is waited for: it holds no
+// backend, and its leaving is not held against one.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/support/backend.h"
+#include "tests/support/client.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+class ClientGone : public ::testing::Test {
+ protected:
+  bool is_asked() {
+    return wait_until([&] { return backend_.in_flight() == 1; });
+  }
+  // Nothing but its leaving ends the request before the test is out of patience.
+  void expect_noticed(const std::string& reason) {
+    const auto is_free = [&] {
+      return ringmaster_.metrics().get("active_connections{backend=\"s1\"}") == 0;
+    };
+    EXPECT_TRUE(wait_until(is_free, seconds(5) + noise()));
+    const std::string series = "ringmaster_rejected_total{reason=\"client_gone\"}";
+    EXPECT_EQ(ringmaster_.metrics().get(series), reason == "client_gone" ? 1 : 0);
+    EXPECT_EQ(ringmaster_.backend_state("s1"), "up");
+    silent_.set();
+  }
+
+  Event silent_;
+  Backend backend_{"s1", Backend::Script([this](Conversation& conversation) {
+                     if (conversation.request().target == "/chat") {
+                       conversation.stream().send(
+                           "HTTP/1.1 101 Switching Protocols\r\n"
+                           "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                     }
+                     silent_.wait();
+                   })};
+  Ringmaster ringmaster_{"[server]\nworkers = 1\nbody_timeout = \"5m\"\n" + backend_.toml()};
+  Client client_{ringmaster_.endpoint()};
+};
+
+TEST_F(ClientGone, BehindItsEndWhileItWaits) {
+  client_.send(request_head("GET", "/"));
+  ASSERT_TRUE(is_asked());
+  client_.stream().shutdown_write();
+  client_.stream().reset();
+  expect_noticed("client_gone");
+}
+
+TEST_F(ClientGone, BehindItsEndOfATunnel) {
+  client_.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  ASSERT_EQ(client_.receive_head().status, 101);
+  client_.stream().shutdown_write();
+  client_.stream().reset();
+  expect_noticed("");
+}
+
+TEST_F(ClientGone, WithMoreRequestsThanThereIsRoomFor) {
+  client_.send(request_head("GET", "/"));
+  ASSERT_TRUE(is_asked());
+  client_.stream().send_until_stalled(std::string(8 << 20, 'x'), milliseconds(200));
+  client_.stream().reset();
+  expect_noticed("client_gone");
+}
+
+TEST_F(ClientGone, InABodyThatTheBackendDoesNotTake) {
+  client_.send(request_head("POST", "/", "Content-Length: 100000000\r\n"));
+  client_.stream().send_until_stalled(std::string(64 << 20, 'x'), milliseconds(200));
+  ASSERT_TRUE(is_asked());
+  client_.stream().reset();
+  expect_noticed("client_gone");
+}
+
+}  // namespace
+}  // namespace ringmaster::test
