@@ -90,7 +90,8 @@ Result<Listener> open_listener(const SocketAddress& address) {
   }
   const SocketAddress bound = bound_address(socket.get());
   if (bound.is_empty()) return cannot_listen(address);
-  return Listener{.socket = std::move(socket), .address = bound, .configured = address};
+  return Listener{
+      .socket = std::move(socket), .address = bound, .configured = address, .is_new = true};
 }
 
 Result<Listener> adopt_listener(UniqueFd socket) {

@@ -17,6 +17,7 @@ struct Listener {
   SocketAddress address;     // as bound: a port of 0 has become the kernel's choice
   SocketAddress configured;  // as the config names it; empty: it came without being asked for
   bool is_systemds = false;  // from a .socket unit: systemd keeps it open, whatever we do
+  bool is_new = false;       // opened by this image
 };
 
 // The error names the address and what can be done about it.

@@ -8,9 +8,11 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -209,6 +211,13 @@ std::string path_of_binary(const std::string& name) {
   return binary;
 }
 
+// A success that nobody was told of is none.
+int once_told(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  fmt::print(stderr, "ringmaster: cannot write the output: {}\n", std::strerror(errno));
+  return exit_code == kExitOk ? kExitUsage : exit_code;
+}
+
 }  // namespace
 }  // namespace ringmaster
 
@@ -230,12 +239,17 @@ int main(int argc, char** argv) {
       return app.exit(error) == 0 ? kExitOk : kExitUsage;
     }
     if (ctl->parsed()) {
+      if (options.check || options.demo) {
+        fmt::print(stderr, "ringmaster: ctl does not go with {}\n",
+                   options.check ? "--check" : "--demo");
+        return kExitUsage;
+      }
       ctl_options.config_file = options.config_file;
-      return run_ctl(ctl_options);
+      return once_told(run_ctl(ctl_options));
     }
     const Launch launch{path_of_binary(argv[0]), std::vector<std::string>(argv, argv + argc),
                         options.demo ? "" : options.config_file};
-    return options.check ? check(launch) : serve(options, launch);
+    return options.check ? once_told(check(launch)) : serve(options, launch);
   } catch (const std::exception& error) {
     fmt::print(stderr, "ringmaster: {}\n", error.what());
     return fail_slowly(kExitCannotStart);

@@ -303,10 +303,12 @@ void Master::call_in_orphans() {
 }
 
 void Master::begin_stop() {
-  log::info("stopping: answering what is in flight, for at most {}",
+  const Duration pre_drain = config_.server.pre_drain;
+  log::info("stopping: {}answering what is in flight, for at most {}",
+            pre_drain.count() == 0 ? "" : fmt::format("in {} ", to_text(pre_drain)),
             to_text(config_.server.drain_timeout));
   notifier_.stopping();
-  const auto pre_drain_ms = static_cast<std::uint64_t>(config_.server.pre_drain.count());
+  const auto pre_drain_ms = static_cast<std::uint64_t>(pre_drain.count());
   const auto drain_ms = static_cast<std::uint64_t>(config_.server.drain_timeout.count());
   notifier_.ask_for_time(pre_drain_ms + drain_ms + 3 * Supervisor::kCutPatienceMs);
   reloader_.give_up();
@@ -317,7 +319,9 @@ void Master::begin_stop() {
 // Stopping goes on when its time has come, or when someone is out of patience.
 void Master::stop_step() {
   const std::uint64_t now = monotonic_ms();
-  if (std::exchange(out_of_patience_, false) && phase_ < MasterPhase::kCutting) {
+  const bool is_interrupted =
+      std::exchange(out_of_patience_, false) && phase_ < MasterPhase::kCutting;
+  if (is_interrupted) {
     log::warning("interrupted again: cutting what is in flight");
     phase_ = MasterPhase::kDraining;
     deadline_ms_ = now;
@@ -327,6 +331,10 @@ void Master::stop_step() {
     case MasterPhase::kPreDrain:
       return begin_drain();
     case MasterPhase::kDraining:
+      if (!is_interrupted) {
+        log::warning("server.drain_timeout = \"{}\" has run out: cutting what is in flight",
+                     to_text(config_.server.drain_timeout));
+      }
       close_listeners();
       supervisor_.cut();
       phase_ = MasterPhase::kCutting;

@@ -91,16 +91,24 @@ void Master::put_in_force() {
   segment_.generations().put_in_force(generation_);
   retire_backends(segment_, upstreams_);
   reprice_buckets(segment_, config_.rate_limit);
-  const auto closed =
-      std::erase_if(unclaimed_, [](const Listener& listener) { return !listener.is_systemds; });
+  const auto closed = std::erase_if(unclaimed_, [](const Listener& listener) {
+    if (!listener.is_systemds) {
+      log::info("no longer listening on {}", listener.address.to_string());
+    }
+    return !listener.is_systemds;
+  });
   if (closed != 0) store_listeners_anew(listeners_);
+  if (!former_admin_.empty()) log::info("admin on {}", admin_address_.to_string());
   endpoints_.leave_former_admin();
   former_admin_.clear();
   facts.last_reload_failed.set(reload_failure_.empty() ? 0 : 1);
   // Where that was the service's place, there is a link to the new one by now; and it may be
   // another name of the new one's place.
   const bool has_moved = !former_control_.empty() && !lies_at(control_, former_control_);
-  if (has_moved) remove_socket_at(former_control_);
+  if (has_moved) {
+    remove_socket_at(former_control_);
+    log::info("control socket: {}", control_.path.empty() ? "none" : control_.path);
+  }
   tell_of_drained(segment_, upstreams_);
   config_in_force_ = config_text_;
   const bool is_new = reload_failure_.empty();
@@ -125,6 +133,9 @@ void Master::complete_reload() {
   if (!reload_failure_.empty()) {
     reloader_.fail(reload_failure_);
     return;
+  }
+  for (const Listener& listener : listeners_) {
+    if (listener.is_new) log::info("listening on {}", listener.address.to_string());
   }
   const std::string done =
       fmt::format("generation {} serves: {} of {} backends up, {}", generation_, health_.up_count(),

@@ -60,6 +60,9 @@ class AdminConnection {
   bool is_quiet() const noexcept;
   // Waits for a request of which no byte has come. Then it may be closed without harm.
   bool is_idle() const noexcept;
+  // Waits for a request, or for the rest of its head.
+  bool is_reading() const noexcept { return state_ == State::kReading; }
+  // When it began to wait for the request that it waits for, on the loop's clock.
   std::uint64_t idle_since_ms() const noexcept { return idle_since_ms_; }
   std::size_t unsent_bytes() const noexcept { return socket_->body.size(); }
 

@@ -4,12 +4,15 @@
 #include <functional>
 #include <numeric>
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace ringmaster {
 namespace {
 
 constexpr int kBacklog = 128;
+// Who has not sent a whole head by then makes room for others.
+constexpr std::uint64_t kQuickHeadMs = 1'000;
 
 }  // namespace
 
@@ -58,16 +61,22 @@ void AdminServer::on_connection() {
   connections_.push_back(std::move(connection));
 }
 
-// At the limit, whoever has been idle for longest goes. Where no one idles, the newcomer must.
+// At the limit, whoever has been idle for longest goes; where no one idles, who has been at a head
+// for longest, unless that has just begun. Else the newcomer must.
 bool AdminServer::make_room() {
   if (connections_.size() < limits_.max_connections) return true;
-  const auto longest_idle =
-      std::min_element(connections_.begin(), connections_.end(), [](const auto& a, const auto& b) {
-        if (a->is_idle() != b->is_idle()) return a->is_idle();
-        return a->idle_since_ms() < b->idle_since_ms();
-      });
-  if (longest_idle == connections_.end() || !(*longest_idle)->is_idle()) return false;
-  connections_.erase(longest_idle);
+  const auto rank = [](const auto& connection) {
+    return std::tuple(!connection->is_idle(), !connection->is_reading(),
+                      connection->idle_since_ms());
+  };
+  const auto first =
+      std::min_element(connections_.begin(), connections_.end(),
+                       [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  if (first == connections_.end()) return false;
+  const bool is_slow =
+      (*first)->is_reading() && uv_now(loop_) - (*first)->idle_since_ms() >= kQuickHeadMs;
+  if (!(*first)->is_idle() && !is_slow) return false;
+  connections_.erase(first);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -112,6 +113,11 @@ Result<std::string> read_config_file(const std::string& path) {
     text.append(piece.data(), static_cast<std::size_t>(n));
     if (text.size() > kLargest) return unreadable("it is larger than 16 MiB");
   }
+}
+
+bool can_be_read_but_once(const std::string& path) {
+  struct stat status;
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
 }
 
 LoadedConfig load_config(std::string_view toml_text) {

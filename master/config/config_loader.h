@@ -20,8 +20,13 @@ struct LoadedConfig {
   std::vector<ConfigProblem> problems;  // by position
 };
 
-// The whole text, also of a pipe. The error reads on from the file's name.
+// The whole text, also of a pipe, for which it may have to wait. The error reads on from the file's
+// name.
 Result<std::string> read_config_file(const std::string& path);
+// Whether it is there and a pipe or the like, whose text is gone once it was read.
+bool can_be_read_but_once(const std::string& path);
+inline constexpr const char* kReadButOnce =
+    "cannot be read again: it is not a regular file; restart the service instead, or use a file";
 LoadedConfig load_config(std::string_view toml_text);
 LoadedConfig load_config_file(const std::string& path);
 // The admin.socket of a config that may be broken in any other place; empty: none can be made out.

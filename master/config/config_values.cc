@@ -158,6 +158,9 @@ Result<std::string> parse_backend_name(std::string_view text) {
     return Error{quoted(text) + " is not a name, must be 1 to " + std::to_string(kMaxBackendName) +
                  " letters, digits, '.', '_' or '-'"};
   }
+  if (text.front() == '-') {
+    return Error{quoted(text) + " begins with '-', which `ringmaster ctl` takes for an option"};
+  }
   return std::string(text);
 }
 

@@ -43,6 +43,12 @@ void look_at_listeners(const Config& config, std::vector<std::string>& warnings)
       warnings.push_back(fmt::format("backend \"{}\" is this balancer itself: server.listen has {}",
                                      backend.name, listener.to_string()));
     }
+    if (leads_to_ourselves(backend, config.admin.listen)) {
+      warnings.push_back(fmt::format(
+          "backend \"{}\" is this balancer's own admin endpoint ({}): clients are shown "
+          "its pages",
+          backend.name, config.admin.listen.to_string()));
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <llhttp.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +24,7 @@ namespace ringmaster {
 namespace {
 
 constexpr int kRefused = 1;
+constexpr int kPatienceS = 5;
 // Where the packaged service has its socket.
 constexpr const char* kServiceSocket = "/run/ringmaster/control.sock";
 
@@ -83,7 +85,13 @@ Result<bool> send_all(int socket, std::string_view bytes) {
   return true;
 }
 
-// One response, read to its end; however long it takes: a reload waits for its new workers.
+// A master that turns its loop answers at once; but a reload waits for its new workers.
+void limit_wait(int socket) {
+  const timeval patience{.tv_sec = kPatienceS, .tv_usec = 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
+// One response, read to its end.
 Result<Answer> receive(int socket) {
   Answer answer;
   bool complete = false;
@@ -108,6 +116,12 @@ Result<Answer> receive(int socket) {
   while (!complete) {
     const ssize_t n = ::recv(socket, bytes.data(), bytes.size(), 0);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {
+      return Error{fmt::format(
+          "no answer from the master for {} s: it hangs, or is stopped; if it goes on it may still "
+          "do what was asked",
+          kPatienceS)};
+    }
     if (n <= 0) return Error{"the master closed the connection without an answer; see its log"};
     if (llhttp_execute(&parser, bytes.data(), static_cast<std::size_t>(n)) != HPE_OK) {
       return Error{"cannot read the master's answer"};
@@ -125,6 +139,7 @@ Result<Answer> ask(const CtlOptions& options, std::string_view method, std::stri
   const std::string request = fmt::format(
       "{} {} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n{}\r\n", method, target, fields);
   if (auto sent = send_all(socket->get(), request); !sent) return Error{sent.error()};
+  if (options.command != "reload") limit_wait(socket->get());
   return receive(socket->get());
 }
 
@@ -159,11 +174,15 @@ int show_recorder(const CtlOptions& options) {
   return show(ask(options, "GET", target), options.json, render_recorder_table);
 }
 
+// May stand in a request as it is.
+bool is_visible(std::string_view text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
 int show_why(const CtlOptions& options) {
   const std::string& id = options.argument;
-  const bool is_visible =
-      std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (id.empty() || !is_visible) {
+  if (!is_visible(id)) {
     return report(Error{"a request ID has visible characters only"}, options.json);
   }
   return show(ask(options, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
@@ -230,6 +249,9 @@ int run_ctl(const CtlOptions& options) {
   if (options.command == "why") return show_why(options);
   if (options.command == "reload" || options.command == "reopen") {
     return report(ask(options, "POST", "/" + options.command), options.json);
+  }
+  if (!is_visible(options.argument)) {
+    return report(Error{"a backend's name has no blanks and no control characters"}, options.json);
   }
   const std::string target = fmt::format("/{}?{}", options.command, options.argument);
   return report(ask(options, "POST", target), options.json);

@@ -190,7 +190,7 @@ std::string render_recorder_table(const std::string& json) {
            milliseconds(request.at("total_ms")), outcome_of(request),
            shortened(text_of(request.at("id")), kIdColumn, request.at("id_complete").get<bool>())});
     }
-    return rows.size() == 1 ? "no request is recorded\n" : align_table(rows, {"MS"});
+    return rows.size() == 1 ? "no such request is recorded\n" : align_table(rows, {"MS"});
   } catch (const Json::exception&) {
     return json;
   }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "master/admin/admin_message.h"
+#include "master/config/config_loader.h"
 #include "shared/base/log.h"
 
 namespace ringmaster {
@@ -169,6 +170,10 @@ ReloadQueue Reloader::duplicate_queue() const {
 
 void Reloader::begin() {
   if (launch_.config_file.empty()) return fail("the demo has no config file to reload");
+  // The check would take the text away from the image that it is for.
+  if (can_be_read_but_once(launch_.config_file)) {
+    return fail(launch_.config_file + ": " + kReadButOnce);
+  }
   phase_ = Phase::kChecking;
   check_ = new Check{};
   check_->owner = this;

@@ -87,6 +87,24 @@ TEST(Admin, OnlyReadsAndOnlyWhatItKnows) {
   EXPECT_EQ(Client(ringmaster.admin()).head("/metrics").status, 200);
 }
 
+TEST(Admin, HalfSentHeadsShutNobodyOut) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  std::vector<Client> stuck;
+  for (int i = 0; i < 300; ++i) {
+    stuck.emplace_back(ringmaster.admin());
+    stuck.back().send("G");
+  }
+  const auto is_answered = [&] {
+    try {
+      return get(ringmaster.admin(), "/healthz").status == 200;
+    } catch (const StreamError&) {
+      return false;
+    }
+  };
+  EXPECT_TRUE(wait_until(is_answered, seconds(3) + noise()));  // a head has ten
+}
+
 TEST(Admin, SurvivesNonsenseAndAClientThatSaysNothing) {
   Backend backend("s1");
   Ringmaster ringmaster(backend.toml());

@@ -1,7 +1,9 @@
 // The command line: what it prints, and exit codes that a script can rely on.
 #include <gtest/gtest.h>
 #include <regex.h>
+#include <sys/stat.h>
 
+#include <csignal>
 #include <sstream>
 
 #include "tests/support/backend.h"
@@ -41,6 +43,39 @@ TEST(CommandLine, TellsItsVersion) {
   const Finished finished = ringmaster({"--version"});
   EXPECT_EQ(finished.exit, kOk);
   EXPECT_TRUE(has_line(finished.output, "ringmaster [0-9]+\\.[0-9]+\\.[0-9]+")) << finished.output;
+}
+
+TEST(CommandLine, SaysSoWhereItsOutputIsLost) {
+  const TempDir dir;
+  write_whole_file(dir.path("c.toml"), kBackend);
+  const Finished finished = run({"/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh",
+                                 ringmaster_binary(), "--check", "-c", dir.path("c.toml")});
+  EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+  EXPECT_NE(finished.log.find("No space left"), std::string::npos) << finished.log;
+}
+
+TEST(CommandLine, TakesNoOrderBesidesAnotherTask) {
+  for (const char* task : {"--check", "--demo"}) {
+    const Finished finished = ringmaster({task, "ctl", "status"});
+    EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+    EXPECT_NE(finished.log.find(task), std::string::npos) << finished.log;
+  }
+}
+
+// Who starts it before the text comes may still think better of it.
+TEST(CommandLine, AStartThatWaitsForItsConfigCanBeInterrupted) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo(dir.path("c.toml").c_str(), 0600), 0);
+  Process waiting({ringmaster_binary(), "-c", dir.path("c.toml")}, {});
+  const std::string status = "/proc/" + std::to_string(waiting.pid()) + "/status";
+  const auto sleeps = [&] {
+    const std::string text = read_whole_file(status);
+    return text.find("State:\tS") != std::string::npos &&
+           text.find("Name:\tringmaster\n") != std::string::npos;
+  };
+  ASSERT_TRUE(wait_until(sleeps));
+  waiting.signal(SIGTERM);
+  EXPECT_EQ(waiting.wait_exit(), (Exit{-1, SIGTERM}));
 }
 
 TEST(CommandLine, TellsItsUsage) {

@@ -1,5 +1,5 @@
-// A client that is gone is noticed, also where nothing that comes from it is waited for: it holds no
-// backend, and its leaving is not held against one.
+// A client that is gone is noticed, also where nothing that comes from it is waited for: it holds
+// no backend, and its leaving is not held against one.
 #include <gtest/gtest.h>
 
 #include <string>

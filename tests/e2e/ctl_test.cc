@@ -50,6 +50,26 @@ TEST(Ctl, TellsAProgramWhatCameOfAnOrder) {
   EXPECT_EQ(outcome({"status"}, kRefused).at("ok"), false);
 }
 
+TEST(Ctl, DoesNotWaitForAMasterThatHangs) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  ringmaster.process().signal(SIGSTOP);
+  const Finished status = ringmaster.ctl({"status"});
+  ringmaster.process().signal(SIGCONT);
+  EXPECT_EQ(status.exit, kRefused);
+  EXPECT_NE(status.log.find("no answer from the master"), std::string::npos) << status.log;
+}
+
+TEST(Ctl, RefusesNamesThatNoBackendCanHave) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  for (const char* name : {"s1 s2", "s1\nx", ""}) {
+    const Finished finished = ringmaster.ctl({"drain", name});
+    EXPECT_EQ(finished.exit, kRefused) << name;
+    EXPECT_NE(finished.log.find("name"), std::string::npos) << finished.log;
+  }
+}
+
 TEST(Ctl, DrainsABackendAndPutsItBack) {
   Backend first("s1");
   Backend second("s2");

@@ -262,9 +262,8 @@ TEST(HandOver, TunnelsWaitForANewWorkerThatIsShortOfDescriptors) {
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
   ASSERT_TRUE(wait_until([&] { return echoing.in_flight() == 40 + 68; }));
   ::kill(old, SIGCONT);
-  ASSERT_TRUE(wait_until([&] {
-    return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}") == 0;
-  }));
+  ASSERT_TRUE(wait_until(
+      [&] { return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}") == 0; }));
   may_answer.set();
   for (Client& newcomer : newcomers) EXPECT_EQ(newcomer.receive().status, 200);
   newcomers.clear();

@@ -55,6 +55,30 @@ TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
 }
 
+// Its text would be gone with the check, and whoever reads it again waits for a writer.
+TEST(Reload, OfAPipeIsRefusedAndAllGoesOn) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  ringmaster.replace_config_by_pipe();
+  const Finished reload = ringmaster.ctl({"reload"});
+  EXPECT_EQ(reload.exit, kRefused);
+  EXPECT_NE(reload.log.find("cannot be read again"), std::string::npos) << reload.log;
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+}
+
+TEST(Reload, TellsWhereItListensNowAndWhereNoLonger) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  const Endpoint moved = free_endpoint();
+  const std::string former = ringmaster.endpoint().to_string();
+  ringmaster.write_config("[server]\nlisten = \"" + moved.to_string() + "\"\n" + backend.toml());
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
+  const std::string log = ringmaster.process().log();
+  EXPECT_NE(log.find("no longer listening on " + former), std::string::npos) << log;
+  EXPECT_NE(log.find(" listening on " + moved.to_string()), std::string::npos) << log;
+}
+
 TEST(Reload, OnSighupDoesTheSame) {
   Backend backend("s1");
   Ringmaster ringmaster(backend.toml());

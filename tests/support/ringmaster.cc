@@ -259,6 +259,12 @@ void Ringmaster::write_config(const std::string& config) {
   with_config(dir_, config);
 }
 
+void Ringmaster::replace_config_by_pipe() {
+  const std::string file = dir_.path("ringmaster.toml");
+  std::filesystem::remove(file);
+  if (::mkfifo(file.c_str(), 0600) != 0) throw std::runtime_error("mkfifo " + file);
+}
+
 Exit Ringmaster::stop(int signal_number, milliseconds patience) {
   process_.signal(signal_number);
   return process_.wait_exit(patience).value_or(Exit{});

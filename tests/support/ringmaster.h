@@ -82,6 +82,8 @@ class Ringmaster {
   Finished reload_killing_new_workers();
   // Puts another config in the file's place; it counts with the next reload.
   void write_config(const std::string& config);
+  // Likewise a pipe that nobody writes to.
+  void replace_config_by_pipe();
 
   // Sends the signal and waits for the end; an Exit of all -1 if it does not come.
   Exit stop(int signal_number, milliseconds patience = kPatience);
