@@ -47,8 +47,7 @@ struct RejectReasonInfo {
 };
 
 inline constexpr std::array<RejectReasonInfo, kRejectReasonCount> kRejectReasons{{
-    {RejectReason::kBadRequest, "bad_request", 400,
-     "Bad Request: the message breaks HTTP/1.1's rules"},
+    {RejectReason::kBadRequest, "bad_request", 400, ""},  // by its MessageFault
     {RejectReason::kHeaderTimeout, "header_timeout", 408,
      "Request Timeout: the request head took too long"},
     {RejectReason::kBodyTimeout, "body_timeout", 408,

@@ -145,7 +145,7 @@ std::string tell_outcome(const Json& request) {
     line += fmt::format("refused by Ringmaster, {}", text_of(reason.at("label")));
     const std::string text = text_of(reason.at("text"));
     if (!request.at("status").is_null()) {
-      line += fmt::format(": {} {}", text_of(request.at("status")), text);
+      line += fmt::format(": {}{}{}", text_of(request.at("status")), text.empty() ? "" : " ", text);
     }
   }
   if (outcome == "cut") line += fmt::format("cut off, {}", text_of(reason.at("label")));

@@ -118,7 +118,9 @@ Json reason(const RequestRecord& record) {
       record.outcome == RequestOutcome::kRefused || record.outcome == RequestOutcome::kCut;
   const auto index = static_cast<std::size_t>(record.reason);
   if (!has_reason || index >= kRejectReasonCount) return nullptr;
-  return {{"label", kRejectReasons[index].label}, {"text", kRejectReasons[index].text}};
+  const bool is_bad = record.reason == RejectReason::kBadRequest;
+  return {{"label", kRejectReasons[index].label},
+          {"text", is_bad ? describe(record.fault()) : kRejectReasons[index].text}};
 }
 
 Json describe(const Segment& segment, const Recorded& recorded) {
@@ -145,7 +147,7 @@ Json describe(const Segment& segment, const Recorded& recorded) {
       {"reason", reason(r)},
       {"status", r.status == 0 ? Json() : Json(r.status)},
       {"limit", label(kLimitDecisionLabels, r.limit)},
-      {"key", has_hash ? Json(label(kRecordedKeyLabels, r.key)) : Json()},
+      {"key", has_hash ? Json(label(kRecordedKeyLabels, r.key())) : Json()},
       {"hash", has_hash ? Json(fmt::format("{:016x}", r.hash)) : Json()},
       {"ring", ring_point(segment, r)},
       {"owner", backend_name(segment, r.owner)},

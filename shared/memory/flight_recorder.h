@@ -21,6 +21,7 @@
 
 #include "shared/base/socket_address.h"
 #include "shared/memory/limits.h"
+#include "shared/message_fault.h"
 #include "shared/reject_reason.h"
 
 namespace ringmaster {
@@ -127,7 +128,7 @@ struct RequestRecord {
   std::uint8_t steps;     // all there were; the first ones and the very last are kept
   std::uint8_t attempts;  // backends asked, the same one twice included
   std::uint8_t id_bytes;
-  RecordedKey key;
+  std::uint8_t key_or_fault;  // RecordedKey if it got as far as the ring, else MessageFault
   char id[kIdBytes];
   // "METHOD target" from the front on, steps from the back on: what is long loses its end.
   char tail[kLineBytes];
@@ -135,6 +136,13 @@ struct RequestRecord {
   bool has(Flag flag) const noexcept { return (flags & flag) != 0; }
   void set(Flag flag) noexcept { flags = static_cast<std::uint8_t>(flags | flag); }
   void clear(Flag flag) noexcept { flags = static_cast<std::uint8_t>(flags & ~flag); }
+
+  RecordedKey key() const noexcept { return static_cast<RecordedKey>(key_or_fault); }
+  // What is wrong with a bad request; behind the ring it can only be its body.
+  MessageFault fault() const noexcept {
+    if (reason != RejectReason::kBadRequest) return MessageFault::kNone;
+    return has(kHasHash) ? MessageFault::kBody : static_cast<MessageFault>(key_or_fault);
+  }
 
   void set_id(std::string_view text) noexcept;
   void set_line(std::string_view method, std::string_view target) noexcept;

@@ -74,7 +74,12 @@ TEST(AccessLog, HasALineForEveryRequest) {
   EXPECT_EQ(lines[2].at("id"), refused.field("X-Request-Id"));
   EXPECT_EQ(lines[2].at("outcome"), "refused");
   EXPECT_EQ(lines[2].at("reason"), "bad_request");
-  EXPECT_TRUE(lines[2].at("target").is_null());
+  EXPECT_EQ(lines[2].at("detail"), "Bad Request: there is more than one Host header");
+  EXPECT_EQ(refused.body, "Bad Request: there is more than one Host header\n");
+  EXPECT_EQ(lines[2].at("method"), "GET");
+  EXPECT_EQ(lines[2].at("target"), "/");
+  EXPECT_TRUE(lines[2].at("host").is_null());
+  EXPECT_TRUE(lines[1].at("detail").is_null());
   EXPECT_EQ(ringmaster.metrics().get(kDropped), 0);
 }
 

@@ -148,6 +148,13 @@ TEST(Recorder, TellsWhyARequestWasRefused) {
   const Json bad = why(ringmaster, malformed.receive().field("X-Request-Id"));
   EXPECT_EQ(bad.at("reason").at("label"), "bad_request");
   EXPECT_EQ(bad.at("target"), "/\\x1b[31m");
+  EXPECT_EQ(bad.at("reason").at("text"),
+            "Bad Request: the request line is not METHOD SP TARGET SP HTTP/1.1");
+
+  Client broken(ringmaster.endpoint(), own_loopback());  // whom the limit does not know yet
+  broken.send(request_head("POST", "/", "Transfer-Encoding: chunked\r\n") + "x\r\n");
+  const Json body = why(ringmaster, broken.receive().field("X-Request-Id"));
+  EXPECT_EQ(body.at("reason").at("text"), "Bad Request: the chunked body is broken");
 
   Client of_another_version(ringmaster.endpoint());
   of_another_version.send("GET / HTTP/1.7\r\nHost: a\r\n\r\n");

@@ -36,7 +36,7 @@ class RequestPath {
         case ParseStatus::kComplete:
           return true;
         case ParseStatus::kError:
-          run_.refusal = parser_.error();
+          run_.refusal = parser_.error().reason;
           return false;
         case ParseStatus::kIncomplete:
           if (!client_.next()) return false;

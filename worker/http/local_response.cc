@@ -1,6 +1,7 @@
 // Writes the answers of Ringmaster itself.
 #include "worker/http/local_response.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string_view>
@@ -64,9 +65,8 @@ constexpr std::string_view kKeepAlive = "Connection: keep-alive\r\n";
 
 constexpr std::size_t longest_text() noexcept {
   std::size_t longest = 0;
-  for (const auto& info : kRejectReasons) {
-    if (info.text.size() > longest) longest = info.text.size();
-  }
+  for (const auto& info : kRejectReasons) longest = std::max(longest, info.text.size());
+  for (const std::string_view text : kMessageFaultTexts) longest = std::max(longest, text.size());
   return longest;
 }
 // Everything at once, line ends and all: the buffer always suffices, so that nobody needs to check.
@@ -153,10 +153,12 @@ std::size_t echo(const RequestHead& head, char* at) noexcept {
 
 std::size_t write_local_response(const LocalResponse& response, char* out) noexcept {
   const RejectReasonInfo& info = describe(response.reason);
+  const bool is_bad = response.reason == RejectReason::kBadRequest;
+  const std::string_view text = is_bad ? describe(response.fault) : info.text;
   char* at = put_status_line(out, info.status);
   at = put_date(at, response.date);
   at = put(at, kType);
-  at = put_length(at, info.text.size() + 1);
+  at = put_length(at, text.size() + 1);
   if (info.status == 405) at = put(at, kAllow);
   if (response.retry_after_s != 0) {
     at = put(at, kRetryAfter);
@@ -165,7 +167,7 @@ std::size_t write_local_response(const LocalResponse& response, char* out) noexc
   }
   at = put_end(at, response);
   if (!response.head_only) {
-    at = put(at, info.text);
+    at = put(at, text);
     at = put(at, "\n");
   }
   return static_cast<std::size_t>(at - out);

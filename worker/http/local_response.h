@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shared/message_fault.h"
 #include "shared/reject_reason.h"
 #include "worker/http/message_head.h"
 
@@ -19,6 +20,7 @@ struct LocalResponse {
   std::uint32_t retry_after_s = 0;   // 0: no Retry-After
   std::string_view request_id = {};  // of X-Request-Id, at most RequestId::kMostBytes; empty: none
   std::string_view date = {};        // now, as Date has it (RFC 9110 section 6.6.1)
+  MessageFault fault = MessageFault::kNone;  // of a bad request
 };
 
 inline constexpr std::size_t kMaxLocalResponse = 768;

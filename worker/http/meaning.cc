@@ -63,49 +63,49 @@ KnownFields collect(const MessageHead& head) noexcept {
   return known;
 }
 
-using Refusal = std::optional<RejectReason>;
+using MaybeRefusal = std::optional<Refusal>;
 
 // RFC 9112 section 3.2: one Host, valid, and in HTTP/1.1 required; an empty one would name nobody
 // (RFC 9110 section 4.2.1). An absolute-form target overrides it.
-Refusal check_host(RequestHead& head, const Sightings& host) noexcept {
-  if (host.count > 1) return RejectReason::kBadRequest;
+MaybeRefusal check_host(RequestHead& head, const Sightings& host) noexcept {
+  if (host.count > 1) return MessageFault::kManyHosts;
   if (host.count == 0) {
-    if (head.version == HttpVersion::k11) return RejectReason::kBadRequest;
+    if (head.version == HttpVersion::k11) return MessageFault::kNoHost;
     return std::nullopt;
   }
   const std::string_view value = head.value(*host.first);
   const bool names_nobody = value.empty() && head.version == HttpVersion::k10;
-  if (!names_nobody && !is_authority(value)) return RejectReason::kBadRequest;
+  if (!names_nobody && !is_authority(value)) return MessageFault::kHost;
   if (head.form != RequestHead::TargetForm::kAbsolute) head.authority = value;
   return std::nullopt;
 }
 
 // A Transfer-Encoding that is not just "chunked": 501 if it is sound but beyond us, else 400.
-RejectReason judge_codings(std::string_view codings) noexcept {
+Refusal judge_codings(std::string_view codings) noexcept {
   std::string_view coding;
   bool chunked = false;
   while (next_member(codings, coding)) {
-    if (chunked || !is_token(coding)) return RejectReason::kBadRequest;
+    if (chunked || !is_token(coding)) return MessageFault::kCoding;
     chunked = equals_ignore_case(coding, "chunked");
   }
   // Without a final chunked the end of a request cannot be found (RFC 9112 section 6.3, rule 4).
-  return chunked ? RejectReason::kNotImplemented : RejectReason::kBadRequest;
+  return chunked ? Refusal(RejectReason::kNotImplemented) : MessageFault::kCoding;
 }
 
 // RFC 9112 sections 6.1 to 6.3. Whatever two implementations have ever read differently is refused.
-Refusal find_request_framing(RequestHead& head, const KnownFields& known) noexcept {
+MaybeRefusal find_request_framing(RequestHead& head, const KnownFields& known) noexcept {
   const Sightings& length = known.content_length;
   const Sightings& encoding = known.transfer_encoding;
   if (encoding.count != 0) {
     if (encoding.count > 1 || length.count != 0 || head.version == HttpVersion::k10) {
-      return RejectReason::kBadRequest;
+      return MessageFault::kFraming;
     }
     const std::string_view codings = head.value(*encoding.first);
     if (!equals_ignore_case(codings, "chunked")) return judge_codings(codings);
     head.framing = BodyFraming::kChunked;
   } else if (length.count != 0) {
     const auto value = parse_body_length(head.value(*length.first));
-    if (length.count > 1 || !value) return RejectReason::kBadRequest;
+    if (length.count > 1 || !value) return MessageFault::kLength;
     head.framing = BodyFraming::kLength;
     head.content_length = *value;
   }
@@ -117,10 +117,10 @@ bool lets_connection_live(HttpVersion version, const ConnectionOptions& options)
   return !options.close && (version == HttpVersion::k11 || options.keep_alive);
 }
 
-Refusal apply_connection(RequestHead& head, const KnownFields& known) noexcept {
+MaybeRefusal apply_connection(RequestHead& head, const KnownFields& known) noexcept {
   ConnectionOptions options;
   if (known.connection.count != 0) options = read_connection(head);
-  if (options.malformed || options.too_many) return RejectReason::kBadRequest;
+  if (options.malformed || options.too_many) return MessageFault::kConnection;
   head.keep_alive = lets_connection_live(head.version, options);
   head.drops_trailers = options.names_trailers;
   head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
@@ -134,7 +134,7 @@ bool has_body(const MessageHead& head) noexcept {
 
 // RFC 9110 section 10.1.1: only 100-continue is known; in HTTP/1.0 it means nothing and goes no
 // further.
-Refusal read_expectations(RequestHead& head) noexcept {
+MaybeRefusal read_expectations(RequestHead& head) noexcept {
   bool any = false;
   for (std::uint32_t i = 0; i < head.field_count; ++i) {
     Field& field = head.fields[i];
@@ -154,11 +154,11 @@ Refusal read_expectations(RequestHead& head) noexcept {
 
 // RFC 9110 section 7.6.2: it counts for OPTIONS and TRACE only. More than we can count is that
 // much.
-Refusal read_max_forwards(RequestHead& head, const Sightings& max_forwards) noexcept {
+MaybeRefusal read_max_forwards(RequestHead& head, const Sightings& max_forwards) noexcept {
   if (head.method != "OPTIONS" && head.method != "TRACE") return std::nullopt;
   const std::string_view digits = head.value(*max_forwards.first);
   if (max_forwards.count > 1 || digits.empty() || !are_chars(digits, kDigitChar)) {
-    return RejectReason::kBadRequest;
+    return MessageFault::kMaxForwards;
   }
   constexpr std::uint64_t kMost = std::numeric_limits<std::int32_t>::max();
   const std::uint64_t value = std::min(parse_decimal(digits).value_or(kMost), kMost);
@@ -208,7 +208,7 @@ void reset_meaning(MessageHead& head) noexcept {
 
 }  // namespace
 
-Refusal interpret_request_fields(RequestHead& head, std::string_view via_name) noexcept {
+MaybeRefusal interpret_request_fields(RequestHead& head, std::string_view via_name) noexcept {
   reset_meaning(head);
   head.expects_continue = false;
   head.max_forwards = -1;
@@ -216,7 +216,7 @@ Refusal interpret_request_fields(RequestHead& head, std::string_view via_name) n
   if (const auto refusal = check_host(head, known.host)) return refusal;
   if (const auto refusal = find_request_framing(head, known)) return refusal;
   if (const auto refusal = apply_connection(head, known)) return refusal;
-  if (head.method == "TRACE" && has_body(head)) return RejectReason::kBadRequest;
+  if (head.method == "TRACE" && has_body(head)) return MessageFault::kTraceBody;
   if (known.max_forwards.count != 0) {
     if (const auto refusal = read_max_forwards(head, known.max_forwards)) return refusal;
   }

@@ -7,14 +7,14 @@
 #include <optional>
 #include <string_view>
 
-#include "shared/reject_reason.h"
 #include "worker/http/message_head.h"
+#include "worker/http/refusal.h"
 
 namespace ringmaster {
 
 // From a request's fields. `via_name`: see ParseLimits.
-std::optional<RejectReason> interpret_request_fields(RequestHead& head,
-                                                     std::string_view via_name) noexcept;
+std::optional<Refusal> interpret_request_fields(RequestHead& head,
+                                                std::string_view via_name) noexcept;
 
 // The same for a response; false if it is not to be trusted.
 bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept;

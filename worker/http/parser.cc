@@ -42,12 +42,12 @@ std::uint32_t readable(std::string_view bytes, const ParseLimits& limits) noexce
 void RequestParser::reset() noexcept {
   phase_ = Phase::kEmptyLine;
   at_ = 0;
-  error_ = RejectReason::kBadRequest;
+  error_ = MessageFault::kNone;
 }
 
-ParseStatus RequestParser::fail(RejectReason reason) noexcept {
+ParseStatus RequestParser::fail(Refusal refusal) noexcept {
   phase_ = Phase::kFailed;
-  error_ = reason;
+  error_ = refusal;
   return ParseStatus::kError;
 }
 
@@ -82,7 +82,7 @@ ParseStatus RequestParser::read_request_line(const char* bytes, std::uint32_t en
   if (phase_ == Phase::kMethod) {
     at_ = skip(bytes, at_, end, kTokenChar);
     if (at_ == end) return ParseStatus::kIncomplete;
-    if (bytes[at_] != ' ' || at_ == method_) return fail(RejectReason::kBadRequest);
+    if (bytes[at_] != ' ' || at_ == method_) return fail(MessageFault::kRequestLine);
     method_end_ = at_++;
     // Known before anything behind it can be refused: an answer to HEAD never has a body.
     head.is_head = std::string_view(bytes + method_, method_end_ - method_) == "HEAD";
@@ -91,7 +91,7 @@ ParseStatus RequestParser::read_request_line(const char* bytes, std::uint32_t en
   if (phase_ == Phase::kTarget) {
     at_ = skip(bytes, at_, end, kTargetChar);
     if (at_ == end) return ParseStatus::kIncomplete;
-    if (bytes[at_] != ' ' || at_ == method_end_ + 1) return fail(RejectReason::kBadRequest);
+    if (bytes[at_] != ' ' || at_ == method_end_ + 1) return fail(MessageFault::kRequestLine);
     target_end_ = at_++;
     phase_ = Phase::kVersion;
   }
@@ -108,7 +108,7 @@ ParseStatus RequestParser::read_empty_line(const char* bytes, std::uint32_t end)
   if (at_ == end) return ParseStatus::kIncomplete;
   if (bytes[at_] == '\r') {
     if (end - at_ < 2) return ParseStatus::kIncomplete;
-    if (bytes[at_ + 1] != '\n') return fail(RejectReason::kBadRequest);
+    if (bytes[at_ + 1] != '\n') return fail(MessageFault::kRequestLine);
     at_ += 2;
   }
   method_ = at_;
@@ -124,7 +124,7 @@ ParseStatus RequestParser::read_version(const char* bytes, std::uint32_t end) no
     at_ += static_cast<std::uint32_t>(kVersion11.size());
     return ParseStatus::kComplete;
   }
-  if (!follows(text, size, kVersionEnd)) return fail(RejectReason::kBadRequest);
+  if (!follows(text, size, kVersionEnd)) return fail(MessageFault::kRequestLine);
   if (size < kVersionEnd.size()) return ParseStatus::kIncomplete;
   const char major = text[5];
   const char minor = text[7];
@@ -147,7 +147,7 @@ ParseStatus RequestParser::read_fields(std::uint32_t end, RequestHead& head) noe
     case FieldSection::Result::kIncomplete:
       return ParseStatus::kIncomplete;
     case FieldSection::Result::kMalformed:
-      return fail(RejectReason::kBadRequest);
+      return fail(MessageFault::kFieldLine);
     case FieldSection::Result::kTooMany:
       return fail(RejectReason::kHeaderTooLarge);
     case FieldSection::Result::kComplete:

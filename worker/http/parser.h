@@ -11,6 +11,7 @@
 #include "shared/reject_reason.h"
 #include "worker/http/field_section.h"
 #include "worker/http/message_head.h"
+#include "worker/http/refusal.h"
 
 namespace ringmaster {
 
@@ -35,7 +36,7 @@ class RequestParser {
   // In between, `head` may be used for something else. Errors are reported as early as the bytes
   // show them.
   ParseStatus parse(std::string_view bytes, const ParseLimits& limits, RequestHead& head) noexcept;
-  RejectReason error() const noexcept { return error_; }
+  Refusal error() const noexcept { return error_; }
 
  private:
   enum class Phase : std::uint8_t { kEmptyLine, kMethod, kTarget, kVersion, kFields, kFailed };
@@ -47,12 +48,12 @@ class RequestParser {
   ParseStatus finish(bool line_is_stale, const ParseLimits& limits, RequestHead& head) noexcept;
   ParseStatus fill_request_line(const char* bytes, RequestHead& head) noexcept;
   [[gnu::cold]] RejectReason reason_for_length() const noexcept;
-  [[gnu::cold]] ParseStatus fail(RejectReason reason) noexcept;
+  [[gnu::cold]] ParseStatus fail(Refusal refusal) noexcept;
 
   FieldSection fields_;
   Phase phase_ = Phase::kEmptyLine;
   HttpVersion version_ = HttpVersion::k11;
-  RejectReason error_ = RejectReason::kBadRequest;
+  Refusal error_ = MessageFault::kNone;
   // Offsets: how far the request line is read, and where its parts are.
   std::uint32_t at_ = 0;
   std::uint32_t method_ = 0;

@@ -35,7 +35,7 @@ bool read_absolute_form(RequestHead& head, std::size_t scheme) noexcept {
 
 }  // namespace
 
-std::optional<RejectReason> interpret_request_line(RequestHead& head) noexcept {
+std::optional<Refusal> interpret_request_line(RequestHead& head) noexcept {
   classify_method(head);
   head.authority = {};
   head.path_and_query = head.target;
@@ -46,11 +46,11 @@ std::optional<RejectReason> interpret_request_line(RequestHead& head) noexcept {
   }
   if (head.target == "*") {
     head.form = RequestHead::TargetForm::kAsterisk;
-    if (head.method != "OPTIONS") return RejectReason::kBadRequest;
+    if (head.method != "OPTIONS") return MessageFault::kTarget;
     return std::nullopt;
   }
   const std::size_t scheme = scheme_length(head.target);
-  if (scheme == 0 || !read_absolute_form(head, scheme)) return RejectReason::kBadRequest;
+  if (scheme == 0 || !read_absolute_form(head, scheme)) return MessageFault::kTarget;
   return std::nullopt;
 }
 

@@ -5,12 +5,12 @@
 
 #include <optional>
 
-#include "shared/reject_reason.h"
 #include "worker/http/message_head.h"
+#include "worker/http/refusal.h"
 
 namespace ringmaster {
 
 // From method and target: form, authority, path_and_query and what is known about the method.
-std::optional<RejectReason> interpret_request_line(RequestHead& head) noexcept;
+std::optional<Refusal> interpret_request_line(RequestHead& head) noexcept;
 
 }  // namespace ringmaster

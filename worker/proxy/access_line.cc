@@ -86,6 +86,8 @@ std::string_view AccessLineWriter::write(const AccessLine& line) noexcept {
   const bool has_reason =
       r.outcome == RequestOutcome::kRefused || r.outcome == RequestOutcome::kCut;
   put_field(R"(,"reason":)", has_reason ? describe(r.reason).label : std::string_view());
+  const bool is_bad = has_reason && r.reason == RejectReason::kBadRequest;
+  put_field(R"(,"detail":)", is_bad ? describe(r.fault()) : std::string_view());
   put_field(R"(,"backend":)", line.backend);
   put(R"(,"retries":)");
   put_number(r.attempts == 0 ? 0u : r.attempts - 1u);

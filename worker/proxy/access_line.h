@@ -15,7 +15,8 @@ namespace ringmaster {
 struct AccessLine {
   const RequestRecord& record;
   std::string_view id;
-  std::string_view method;  // empty with target and host: no complete head came
+  // Of a head that was never complete, what came of the first line; and no host.
+  std::string_view method;
   std::string_view target;  // as sent
   std::string_view host;
   std::string_view backend;  // empty: none was asked

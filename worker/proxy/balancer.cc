@@ -55,9 +55,10 @@ void pass_over(RequestRecord& record, std::uint32_t upstream, TrailStep why) noe
 
 void Balancer::locate(const RequestHead& head, const IpAddress& client,
                       RequestRecord& record) const noexcept {
-  record.key = recorded(context_.config.hash.key);
+  RecordedKey key = recorded(context_.config.hash.key);
   record.set(RequestRecord::kHasHash);
-  record.hash = hash_of(head, client, record.key);
+  record.hash = hash_of(head, client, key);
+  record.key_or_fault = static_cast<std::uint8_t>(key);
 }
 
 std::uint64_t Balancer::hash_of(const RequestHead& head, const IpAddress& client,

@@ -87,7 +87,8 @@ void Exchange::read_head() {
     case ParseStatus::kIncomplete:
       return;
     case ParseStatus::kError:
-      return refuse(parser_.error());
+      fault_ = parser_.error().fault;
+      return refuse(parser_.error().reason);
     case ParseStatus::kComplete:
       return begin();
   }

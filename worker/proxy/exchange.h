@@ -282,7 +282,8 @@ class Exchange final : private UpstreamConnection::User {
   BodyFraming response_framing_ = BodyFraming::kNone;  // as the backend sends it
   bool upstream_keep_alive_ = false;                   // the backend said so
   Phase phase_ = Phase::kHead;
-  bool head_began_ = false;  // some of the request was looked at
+  bool head_began_ = false;                   // some of the request was looked at
+  MessageFault fault_ = MessageFault::kNone;  // of a bad request
   Ending ending_ = Ending::kLinger;
   // Why the last attempt failed: what the client is told, and what is counted.
   RejectReason failure_ = RejectReason::kNoBackend;

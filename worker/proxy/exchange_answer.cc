@@ -54,7 +54,8 @@ LocalResponse Exchange::own_answer(RejectReason reason) noexcept {
           .keep_alive_10 = keep_alive_ && head_.version == HttpVersion::k10,
           .head_only = head_.is_head,  // known once the request line was read
           .request_id = id_.text(),
-          .date = proxy_.context.date.now()};
+          .date = proxy_.context.date.now(),
+          .fault = fault_};
 }
 
 void Exchange::send_own_answer(RejectReason reason, BufferLease buffer, std::size_t size) {

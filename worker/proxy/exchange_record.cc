@@ -72,6 +72,8 @@ void Exchange::conclude(RequestOutcome outcome, RejectReason reason) noexcept {
   const bool knows_head = phase_ != Phase::kHead;
   record_.outcome = outcome;
   record_.reason = reason;
+  if (!record_.has(RequestRecord::kHasHash))
+    record_.key_or_fault = static_cast<std::uint8_t>(fault_);
   record_.bytes_in = (knows_head ? head_.size : client_.input().unread().size()) + request_bytes_;
   record_.total_us = age_us();
   publish_record();
@@ -96,6 +98,11 @@ void Exchange::log_request() {
     line.method = head_.method;
     line.target = head_.target;
     line.host = head_.authority;
+  } else {  // as much of them as came, and as the record has of it
+    const std::string_view first = record_.line();
+    const std::size_t space = std::min(first.find(' '), first.size());
+    line.method = first.substr(0, space);
+    line.target = first.substr(std::min(space + 1, first.size()));
   }
   if (record_.chosen != RequestRecord::kNoUpstream) {
     line.backend = context.segment.upstream(record_.chosen).name();

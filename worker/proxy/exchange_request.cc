@@ -46,6 +46,7 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   if (batch.status == BodyRelay::Status::kError || too_large) {
     look_at_clock();
     const auto reason = too_large ? RejectReason::kBodyTooLarge : RejectReason::kBadRequest;
+    fault_ = MessageFault::kBody;
     phase_ == Phase::kAwaiting ? refuse(reason) : cut(reason);
     return false;
   }

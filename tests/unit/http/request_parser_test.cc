@@ -54,7 +54,7 @@ std::string outcome(RequestParser& parser, RequestHead& head, ParseStatus status
     case ParseStatus::kIncomplete:
       return "more";
     case ParseStatus::kError:
-      return std::to_string(describe(parser.error()).status);
+      return std::to_string(describe(parser.error().reason).status);
     case ParseStatus::kComplete:
       return summary(head);
   }
@@ -549,6 +549,38 @@ TEST(RequestParser, LimitsAreExact) {
   check({"9112 5", "GET / HTTP/1.1\r\nHost: h\r\nA:" + std::string(74, ' '), "431"}, limits);
 }
 
+TEST(RequestParser, SaysWhichRuleIsBroken) {
+  struct FaultRow {
+    std::string bytes;
+    MessageFault fault;
+  };
+  const auto field = [](std::string_view line) { return with_fields(line); };
+  for (const FaultRow& row : {
+           FaultRow{"GET  / HTTP/1.1\r\n", MessageFault::kRequestLine},
+           FaultRow{"GET / HTTP/1.x\r\n", MessageFault::kRequestLine},
+           FaultRow{"GET ftp HTTP/1.1\r\n", MessageFault::kTarget},
+           FaultRow{"GET * HTTP/1.1\r\n", MessageFault::kTarget},
+           FaultRow{field("A : b"), MessageFault::kFieldLine},
+           FaultRow{"GET / HTTP/1.1\r\nA: b\r\n\r\n", MessageFault::kNoHost},
+           FaultRow{field("Host: h"), MessageFault::kManyHosts},
+           FaultRow{"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", MessageFault::kHost},
+           FaultRow{field("Content-Length: 1\r\nTransfer-Encoding: chunked"),
+                    MessageFault::kFraming},
+           FaultRow{field("Transfer-Encoding: gzip"), MessageFault::kCoding},
+           FaultRow{field("Content-Length: +1"), MessageFault::kLength},
+           FaultRow{field("Connection: a b"), MessageFault::kConnection},
+           FaultRow{with_fields("Content-Length: 1", "TRACE"), MessageFault::kTraceBody},
+           FaultRow{with_fields("Max-Forwards: x", "OPTIONS"), MessageFault::kMaxForwards},
+       }) {
+    SCOPED_TRACE(test::printable(row.bytes));
+    RequestParser parser;
+    RequestHead head;
+    ASSERT_EQ(parser.parse(row.bytes, kLimits, head), ParseStatus::kError);
+    EXPECT_EQ(parser.error().reason, RejectReason::kBadRequest);
+    EXPECT_EQ(parser.error().fault, row.fault) << describe(parser.error().fault);
+  }
+}
+
 TEST(RequestParser, LimitsTheNumberOfFields) {
   std::string most = "GET / HTTP/1.1\r\nHost: h\r\n";
   for (std::size_t i = 1; i < kMaxFields; ++i) most += "A:b\r\n";
@@ -558,7 +590,7 @@ TEST(RequestParser, LimitsTheNumberOfFields) {
   EXPECT_EQ(head.field_count, kMaxFields);
   parser.reset();
   EXPECT_EQ(parser.parse(most + "A:b\r\n\r\n", kLimits, head), ParseStatus::kError);
-  EXPECT_EQ(parser.error(), RejectReason::kHeaderTooLarge);
+  EXPECT_EQ(parser.error().reason, RejectReason::kHeaderTooLarge);
 }
 
 TEST(RequestParser, LimitsWhatConnectionMayName) {

@@ -29,18 +29,19 @@ RequestRecord answered() {
 TEST(AccessLine, TellsOfTheRequestInOneLine) {
   const RequestRecord record = answered();
   AccessLineWriter writer;
-  EXPECT_EQ(writer.write({.record = record,
-                          .id = "an-id",
-                          .method = "GET",
-                          .target = "/a?b",
-                          .host = "h:80",
-                          .backend = "s1",
-                          .worker = 3}),
-            "{\"time\":\"2023-11-14T22:13:20.012345Z\",\"id\":\"an-id\",\"client\":\"192.0.2.1\","
-            "\"method\":\"GET\",\"host\":\"h:80\",\"target\":\"/a?b\",\"status\":200,"
-            "\"outcome\":\"answered\",\"reason\":null,\"backend\":\"s1\",\"retries\":1,"
-            "\"reused\":true,\"bytes_in\":10,\"bytes_out\":20,\"connect_ms\":null,"
-            "\"first_byte_ms\":1.050,\"total_ms\":12345.678,\"worker\":3}\n");
+  EXPECT_EQ(
+      writer.write({.record = record,
+                    .id = "an-id",
+                    .method = "GET",
+                    .target = "/a?b",
+                    .host = "h:80",
+                    .backend = "s1",
+                    .worker = 3}),
+      "{\"time\":\"2023-11-14T22:13:20.012345Z\",\"id\":\"an-id\",\"client\":\"192.0.2.1\","
+      "\"method\":\"GET\",\"host\":\"h:80\",\"target\":\"/a?b\",\"status\":200,"
+      "\"outcome\":\"answered\",\"reason\":null,\"detail\":null,\"backend\":\"s1\",\"retries\":1,"
+      "\"reused\":true,\"bytes_in\":10,\"bytes_out\":20,\"connect_ms\":null,"
+      "\"first_byte_ms\":1.050,\"total_ms\":12345.678,\"worker\":3}\n");
 }
 
 TEST(AccessLine, IsJsonWhateverBytesCame) {
