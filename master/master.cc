@@ -363,7 +363,10 @@ void Master::close_listeners() {
 }
 
 void Master::begin_drain() {
-  forget_stored_listeners();
+  // Or systemd would keep the ports open.
+  for (const auto* listeners : {&listeners_, &unclaimed_}) {
+    std::for_each(listeners->begin(), listeners->end(), forget_stored);
+  }
   close_listeners();  // the workers close theirs: then new connections are refused
   supervisor_.drain();
   if (const std::size_t orphans = supervisor_.orphans_alive(); orphans != 0) {

@@ -91,13 +91,12 @@ void Master::put_in_force() {
   segment_.generations().put_in_force(generation_);
   retire_backends(segment_, upstreams_);
   reprice_buckets(segment_, config_.rate_limit);
-  const auto closed = std::erase_if(unclaimed_, [](const Listener& listener) {
-    if (!listener.is_systemds) {
-      log::info("no longer listening on {}", listener.address.to_string());
-    }
-    return !listener.is_systemds;
+  std::erase_if(unclaimed_, [](const Listener& listener) {
+    if (listener.is_systemds) return false;
+    log::info("no longer listening on {}", listener.address.to_string());
+    forget_stored(listener);
+    return true;
   });
-  if (closed != 0) store_listeners_anew(listeners_);
   if (!former_admin_.empty()) log::info("admin on {}", admin_address_.to_string());
   endpoints_.leave_former_admin();
   former_admin_.clear();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -17,7 +18,7 @@ namespace {
 constexpr std::string_view kMemoryName = "ringmaster-memory";
 constexpr std::string_view kHandoverInName = "ringmaster-handover-in";
 constexpr std::string_view kHandoverOutName = "ringmaster-handover-out";
-constexpr std::string_view kListenerName = "ringmaster-listener";
+constexpr std::string_view kListenerPrefix = "ringmaster-listener-";
 
 // Where a stored descriptor of that name goes; nullptr: it is a listener.
 UniqueFd* place_of(std::string_view name, StoredDescriptors& stored) {
@@ -41,10 +42,17 @@ bool store(std::string_view name, int fd) {
   return tell_systemd(message, kPatienceMs, fd) >= 0;
 }
 
-// systemd's own it has anyway.
+// A name of its own for each, or none could be forgotten without all others.
+std::string name_of(const Listener& listener) {
+  std::string name = std::string(kListenerPrefix) + listener.address.to_string();
+  std::replace(name.begin(), name.end(), ':', '_');  // which a name must not have
+  return name;
+}
+
+// What systemd has of them already stays as it is; its own it has anyway.
 bool store_all(const std::vector<Listener>& listeners) {
   return std::all_of(listeners.begin(), listeners.end(), [](const Listener& listener) {
-    return listener.is_systemds || store(kListenerName, listener.socket.get());
+    return listener.is_systemds || store(name_of(listener), listener.socket.get());
   });
 }
 
@@ -75,7 +83,7 @@ StoredDescriptors take_from_systemd() {
                    listener.error());
       continue;
     }
-    listener->is_systemds = name != kListenerName;
+    listener->is_systemds = !name.starts_with(kListenerPrefix);
     stored.listeners.push_back(*std::move(listener));
   }
   for (int i = 0; i < count; ++i) std::free(names[i]);
@@ -91,16 +99,11 @@ void store_with_systemd(int memory, const HandoverChannel& handover,
     if (in_place && !forget(name)) return log_failure();
     if (!store(name, fd)) return log_failure();
   }
-  if (in_place && !forget(kListenerName)) return log_failure();
   if (!store_all(listeners)) log_failure();
 }
 
-void store_listeners_anew(const std::vector<Listener>& listeners) {
-  if (!forget(kListenerName) || !store_all(listeners)) log_failure();
-}
-
-void forget_stored_listeners() {
-  forget(kListenerName);
+void forget_stored(const Listener& listener) {
+  if (!listener.is_systemds) forget(name_of(listener));
 }
 
 }  // namespace ringmaster

@@ -21,13 +21,11 @@ struct StoredDescriptors {
 // thing: until then these numbers belong to nobody.
 StoredDescriptors take_from_systemd();
 
-// Leaves the segment, the line between workers and our own listeners with systemd. `in_place`: of
-// what was there; else beside it, where what is there already stays as it is.
+// Leaves the segment, the line between workers and our own listeners with systemd. `in_place`: the
+// first two of what was there; else all beside it. What is there already stays as it is.
 void store_with_systemd(int memory, const HandoverChannel& handover,
                         const std::vector<Listener>& listeners, bool in_place);
-// Of our own listeners these are left, and no others: some were closed.
-void store_listeners_anew(const std::vector<Listener>& listeners);
-// On an orderly stop: ports are closed when they are closed.
-void forget_stored_listeners();
+// It is being closed.
+void forget_stored(const Listener& listener);
 
 }  // namespace ringmaster
