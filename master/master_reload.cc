@@ -12,6 +12,7 @@
 #include <sstream>
 #include <utility>
 
+#include "master/config/config_warnings.h"
 #include "master/generation.h"
 #include "master/master.h"
 #include "master/systemd/service_store.h"
@@ -136,10 +137,11 @@ void Master::complete_reload() {
   for (const Listener& listener : listeners_) {
     if (listener.is_new) log::info("listening on {}", listener.address.to_string());
   }
-  const std::string done =
+  std::string done =
       fmt::format("generation {} serves: {} of {} backends up, {}", generation_, health_.up_count(),
                   config_.backends.size(), counted(supervisor_.serving(), "worker"));
   log::info("reloaded: {}", done);
+  for (const std::string& warning : warnings_of(config_)) done += "\nwarning: " + warning;
   reloader_.succeed(done);
 }
 

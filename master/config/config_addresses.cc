@@ -30,6 +30,7 @@ bool is_bare_ipv6(std::string_view host) {
 struct Example {
   std::string host;
   std::string port;
+  bool may_be_name = false;
 };
 
 // Colons without brackets: what is behind the last one may be a port, or the end of the address.
@@ -47,31 +48,6 @@ Error bare_ipv6_error(std::string_view text, const std::string& port) {
     message += ", or " + quoted(whole_address) + " if all of it is the address";
   }
   return {message};
-}
-
-std::optional<Error> shape_error(std::string_view text, const Example& example) {
-  const std::string shown = quoted(text);
-  const std::string full = example.host + ":" + example.port;
-  if (text.starts_with("unix:")) {
-    return Error{shown + " is a Unix socket, not supported yet, write for example " + quoted(full)};
-  }
-  if (text.find("://") != text.npos) {
-    return Error{shown + " is a URL, write only the address and port, for example " + quoted(full)};
-  }
-  if (is_bare_ipv6(split_address(text).host)) return bare_ipv6_error(text, example.port);
-  const auto [host, port] = split_address(text);
-  if (!port) {
-    const bool is_port = whole<std::uint16_t>(host).has_value();
-    const std::string right = (host.empty() || is_port ? example.host : std::string(host)) + ":" +
-                              (is_port ? std::string(host) : example.port);
-    return Error{shown + (is_port ? " has no address" : " has no port") + ", write for example " +
-                 quoted(right)};
-  }
-  if (host.empty() || host == "*") {
-    const std::string right = example.host + ":" + std::string(*port);
-    return Error{shown + " has no address, write for example " + quoted(right)};
-  }
-  return std::nullopt;
 }
 
 // nullptr, or what is wrong with a host name (RFC 1123, a final dot allowed).
@@ -95,6 +71,33 @@ const char* host_name_error(std::string_view host) {
     }
     host.remove_prefix(dot + 1);
   }
+}
+
+std::optional<Error> shape_error(std::string_view text, const Example& example) {
+  const std::string shown = quoted(text);
+  const std::string full = example.host + ":" + example.port;
+  if (text.starts_with("unix:")) {
+    return Error{shown + " is a Unix socket, not supported yet, write for example " + quoted(full)};
+  }
+  if (text.find("://") != text.npos) {
+    return Error{shown + " is a URL, write only the address and port, for example " + quoted(full)};
+  }
+  if (is_bare_ipv6(split_address(text).host)) return bare_ipv6_error(text, example.port);
+  const auto [host, port] = split_address(text);
+  if (!port) {
+    const bool is_port = whole<std::uint16_t>(host).has_value();
+    const bool is_host = !is_port && (IpAddress::parse(host) ||
+                                      (example.may_be_name && host_name_error(host) == nullptr));
+    const std::string right = (is_host ? std::string(host) : example.host) + ":" +
+                              (is_port ? std::string(host) : example.port);
+    return Error{shown + (is_port ? " has no address" : " has no port") + ", write for example " +
+                 quoted(right)};
+  }
+  if (host.empty() || host == "*") {
+    const std::string right = example.host + ":" + std::string(*port);
+    return Error{shown + " has no address, write for example " + quoted(right)};
+  }
+  return std::nullopt;
 }
 
 Result<SocketAddress> parse_listener(std::string_view text, const Example& example) {
@@ -125,7 +128,7 @@ Result<SocketAddress> parse_admin_address(std::string_view text) {
 }
 
 Result<HostAndPort> parse_backend_address(std::string_view text) {
-  if (auto error = shape_error(text, {"127.0.0.1", "8081"})) return *std::move(error);
+  if (auto error = shape_error(text, {"127.0.0.1", "8081", true})) return *std::move(error);
   const auto [host, port_text] = split_address(text);
   const auto port = whole<std::uint16_t>(*port_text);
   if (!port || *port == 0) {

@@ -401,7 +401,7 @@ TEST(ConfigLoader, RefusesWrongListenAddresses) {
        {"1:17: server.listen: 3000 is a number, must be a string such as \"0.0.0.0:3000\", or a "
         "list of them"}},
       {"server.listen = [\"[::]:80\", \"x\", 3, \"[0::0]:80\"]",
-       {"1:29: server.listen: \"x\" has no port, write for example \"x:3000\"",
+       {"1:29: server.listen: \"x\" has no port, write for example \"0.0.0.0:3000\"",
         "1:34: server.listen: 3 is a number, must be a string such as \"0.0.0.0:3000\", or a list "
         "of them",
         "1:37: server.listen: \"[::]:80\" is in the list twice, remove one"}},
@@ -672,7 +672,7 @@ proxy_protocol = "yes"
                     "8:11: server.workers: -1 is out of range, must be a whole number from 1 to "
                     "128",
                     "9:27: server.listen: \"nowhere\" has no port, write for example "
-                    "\"nowhere:3000\"",
+                    "\"0.0.0.0:3000\"",
                     "10:17: server.drain_timeout: \"30\" has no unit, write \"30s\" (units: ms, s, "
                     "m, h)",
                     "11:18: server.proxy_protocol: \"yes\" is a string, must be true or false",
