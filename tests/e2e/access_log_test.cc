@@ -42,6 +42,19 @@ std::vector<Json> wait_for_lines(const std::string& path, std::size_t count) {
   return lines;
 }
 
+TEST(AccessLog, CountsWhatChunkingAdds) {
+  TempDir dir;
+  const std::string path = dir.path("access.log");
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(path) + backend.toml());
+  Client client(ringmaster.endpoint());
+  const std::string request = request_head("POST", "/", "Transfer-Encoding: chunked\r\n") +
+                              "3;note\r\nabc\r\n1\r\nd\r\n0\r\nA: trailer\r\n\r\n";
+  client.send(request);
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_EQ(wait_for_lines(path, 1).at(0).at("bytes_in"), request.size());
+}
+
 TEST(AccessLog, HasALineForEveryRequest) {
   TempDir dir;
   const std::string path = dir.path("access.log");

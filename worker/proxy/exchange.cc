@@ -214,7 +214,7 @@ void Exchange::release_upstream() noexcept {
 
 void Exchange::rewind_request() noexcept {
   body_at_ = client_.input().begin + head_.size;
-  request_bytes_ = 0;
+  request_bytes_ = received_bytes_ = 0;
   request_done_ = request_touched_ = request_broken_ = response_begun_ = false;
   sent_unseen_in_ = 0;
   request_body_.start(head_, head_.framing);

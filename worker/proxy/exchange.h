@@ -271,6 +271,7 @@ class Exchange final : private UpstreamConnection::User {
   RequestRecord record_{};
   std::uint64_t recorded_as_ = FlightRecorder::kUnpublished;
   std::uint64_t request_bytes_ = 0;   // of the body, so far
+  std::uint64_t received_bytes_ = 0;  // likewise, with what chunking adds
   std::uint64_t sent_unseen_in_ = 0;  // turn of the loop in which an idle connection was used
                                       // without a look at what had come on it; 0: none
   std::uint32_t body_at_ = 0;         // of the client's input: what has not gone upstream yet

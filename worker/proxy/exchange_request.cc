@@ -51,6 +51,7 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
     return false;
   }
   body_at_ += static_cast<std::uint32_t>(batch.consumed);
+  received_bytes_ += batch.consumed;
   request_done_ = batch.status == BodyRelay::Status::kDone;
 
   rearm_for_request();
