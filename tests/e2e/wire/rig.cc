@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -19,6 +20,7 @@ constexpr std::size_t kBatch = 128;
 constexpr milliseconds kNoProgress = seconds(15);
 // Turns of the balancer's loop that a first part gets before the second follows.
 constexpr int kRoundsToAccept = 3;
+constexpr int kEndFollowsMs = 1000;
 
 void send_all(int fd, std::string_view bytes) {
   // Rows are short, sockets' buffers are not; a peer that is gone shows when we read.
@@ -251,6 +253,14 @@ void Rig::start(Run& run) {
 void Rig::on_client(Run& run) {
   if (!run.fd.is_open() || run.end != ReadEnd::kNot) return;
   run.end = receive(run.fd.get(), run.received);
+  // Its end follows upon an answer that says so: what is sent in between would meet a reset.
+  const bool ends = run.row->client == Left::kClosed &&
+                    run.received.find("Connection: close\r\n") != std::string::npos &&
+                    extent_of_response(run.received, false).complete;
+  pollfd more{run.fd.get(), POLLIN, 0};
+  while (ends && run.end == ReadEnd::kNot && ::poll(&more, 1, kEndFollowsMs) > 0) {
+    run.end = receive(run.fd.get(), run.received);
+  }
   progress_ = true;
   if (run.end != ReadEnd::kNot) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, run.fd.get(), nullptr);
   continue_client(run);
