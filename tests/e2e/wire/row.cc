@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "shared/message_fault.h"
 #include "shared/reject_reason.h"
 #include "tests/support/http.h"
 
@@ -175,6 +176,29 @@ void name_dates(std::string& text) {
   }
 }
 
+// Of a 400, which rule was broken; its length only if it is right, or if there is no body to tell.
+void name_faults(std::string& text) {
+  constexpr std::string_view kStatus = "HTTP/1.1 400 Bad Request\r\n";
+  constexpr std::string_view kLength = "Content-Length: ";
+  for (std::size_t at = 0; (at = text.find(kStatus, at)) != std::string::npos;) {
+    at += kStatus.size();
+    const std::size_t head_end = text.find("\r\n\r\n", at);
+    const std::size_t length_at = text.find(kLength, at) + kLength.size();
+    if (head_end == std::string::npos || length_at > head_end) return;
+    const std::string length = text.substr(length_at, text.find('\r', length_at) - length_at);
+    for (const std::string_view fault : kMessageFaultTexts) {
+      if (length != std::to_string(fault.size() + 1)) continue;
+      if (text.compare(head_end + 4, fault.size(), fault) == 0) {
+        text.replace(head_end + 4, fault.size(), "{fault}");
+      } else if (head_end + 4 != text.size()) {
+        continue;
+      }
+      text.replace(length_at, length.size(), "{fault}");
+      break;
+    }
+  }
+}
+
 }  // namespace
 
 std::string refusal(const std::string& label, bool close, bool head_only) {
@@ -193,14 +217,14 @@ std::string refusal(const std::string& label, bool close, bool head_only) {
                                                         {504, "Gateway Timeout"},
                                                         {505, "HTTP Version Not Supported"},
                                                         {508, "Loop Detected"}};
-    const std::string body = std::string(info.text) + "\n";
+    const bool is_bad = info.reason == RejectReason::kBadRequest;  // for one of many faults
+    const std::string text = is_bad ? "{fault}" : std::string(info.text);
+    const std::string length = is_bad ? "{fault}" : std::to_string(text.size() + 1);
     return "HTTP/1.1 " + std::to_string(info.status) + " " + kPhrases.at(info.status) +
-           "\nDate: {date}\nContent-Type: text/plain\nContent-Length: " +
-           std::to_string(body.size()) + "\n" +
+           "\nDate: {date}\nContent-Type: text/plain\nContent-Length: " + length + "\n" +
            (info.status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, TRACE\n"
                                : "") +
-           (close ? "Connection: close\n" : "") + "\n" +
-           (head_only ? "" : std::string(info.text) + "{lf}");
+           (close ? "Connection: close\n" : "") + "\n" + (head_only ? "" : text + "{lf}");
   }
   throw std::logic_error("no such reason: " + label);
 }
@@ -266,6 +290,7 @@ std::string normalised(std::string bytes, const std::string& ip) {
   bytes = with_joined_chunks(bytes);
   for (const std::string_view name : kNeverCompared) drop_lines(bytes, name);
   name_via(bytes);
+  name_faults(bytes);
   name_dates(bytes);
   replace_all(bytes, ip, "{ip}");
   return bytes;
