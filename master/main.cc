@@ -211,9 +211,16 @@ std::string path_of_binary(const std::string& name) {
   return binary;
 }
 
-// A success that nobody was told of is none.
-int once_told(int exit_code) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+// Runs `task`, which prints. A success that nobody was told of is none.
+template <class Task>
+int once_told(Task&& task) {
+  int exit_code = kExitOk;
+  try {
+    exit_code = task();
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  } catch (const std::system_error& error) {  // of the printing
+    errno = error.code().value();
+  }
   fmt::print(stderr, "ringmaster: cannot write the output: {}\n", std::strerror(errno));
   return exit_code == kExitOk ? kExitUsage : exit_code;
 }
@@ -245,11 +252,11 @@ int main(int argc, char** argv) {
         return kExitUsage;
       }
       ctl_options.config_file = options.config_file;
-      return once_told(run_ctl(ctl_options));
+      return once_told([&] { return run_ctl(ctl_options); });
     }
     const Launch launch{path_of_binary(argv[0]), std::vector<std::string>(argv, argv + argc),
                         options.demo ? "" : options.config_file};
-    return options.check ? once_told(check(launch)) : serve(options, launch);
+    return options.check ? once_told([&] { return check(launch); }) : serve(options, launch);
   } catch (const std::exception& error) {
     fmt::print(stderr, "ringmaster: {}\n", error.what());
     return fail_slowly(kExitCannotStart);

@@ -70,11 +70,18 @@ bool Acceptor::keeps_newcomers_waiting() {
   return true;
 }
 
-// The others are asked to take it; true: this worker looks away.
+// The others are asked to take it; true: this worker looks away. Where none of them takes anything
+// for that long, they are busy, stopped or dead.
 bool Acceptor::leaves_it_to_others() {
   const std::uint64_t now = uv_now(context_.loop);
-  if (!pause_ || now < alone_until_ms_ || !has_more_than_its_share()) return false;
-  if (now > looked_again_ms_ + 1) looked_away_ = 0;  // there was nothing left at the last look
+  if (!pause_ || now < alone_until_ms_) return false;
+  const Shares shares = look_at_shares();
+  const std::uint64_t mine = clients_.size();
+  // More than the mean of all serving workers by an eighth and a couple.
+  const bool is_more = shares.workers > 1 &&
+                       mine * shares.workers * 8 > (mine + shares.others) * 9 + shares.workers * 16;
+  if (!is_more) return false;
+  if (std::exchange(others_had_, shares.others) != shares.others) looked_away_ = 0;
   if (++looked_away_ > kMostLookAways) {
     looked_away_ = 0;
     alone_until_ms_ = now + kAloneMs;
@@ -150,19 +157,16 @@ int Acceptor::accept_batch(int listener, int most) {
   return most;
 }
 
-// More than the mean of all serving workers by an eighth and a couple.
-bool Acceptor::has_more_than_its_share() const noexcept {
-  std::uint64_t total = 0;
-  std::uint64_t workers = 0;
+Acceptor::Shares Acceptor::look_at_shares() const noexcept {
+  Shares shares{};
   const std::uint32_t slots = context_.segment.slots_used();
   for (std::uint32_t i = 0; i < slots; ++i) {
     const WorkerSlot& slot = context_.segment.slot(i);
     if (slot.state() != WorkerState::kServing) continue;
-    total += slot.connections();
-    ++workers;
+    if (&slot != &context_.slot) shares.others += slot.connections();
+    ++shares.workers;
   }
-  const std::uint64_t mine = clients_.size();
-  return workers > 1 && mine * workers * 8 > total * 9 + workers * 16;
+  return shares;
 }
 
 void Acceptor::look_away(std::uint64_t for_ms) {
@@ -174,10 +178,7 @@ void Acceptor::look_away(std::uint64_t for_ms) {
 void Acceptor::look_away_from_newcomers(std::uint64_t for_ms) {
   for (auto& poll : polls_) uv_poll_stop(poll.get());
   const auto look_again = [](uv_timer_t* timer) noexcept {
-    auto* self = owner_of<Acceptor>(timer);
-    if (self == nullptr) return;
-    self->looked_again_ms_ = uv_now(self->context_.loop);
-    self->watch();
+    if (auto* self = owner_of<Acceptor>(timer)) self->watch();
   };
   uv_timer_start(pause_.get(), look_again, for_ms, 0);
 }

@@ -40,7 +40,12 @@ class Acceptor {
   bool receive_one();
   bool keeps_newcomers_waiting();
   bool leaves_it_to_others();
-  bool has_more_than_its_share() const noexcept;
+  // Of all serving workers.
+  struct Shares {
+    std::uint64_t workers;
+    std::uint64_t others;  // connections that are not ours
+  };
+  Shares look_at_shares() const noexcept;
   void look_away(std::uint64_t for_ms);
   void look_away_from_newcomers(std::uint64_t for_ms);
   void watch();
@@ -57,10 +62,9 @@ class Acceptor {
   OwnedHandle<uv_timer_t> pause_;
   std::uint32_t limit_;
   int batch_ = 1;
-  std::uint32_t looked_away_ = 0;  // times in a row
-  // Of the loop's clock: when it looked again, and until when it does not look away.
-  std::uint64_t looked_again_ms_ = 0;
-  std::uint64_t alone_until_ms_ = 0;
+  std::uint32_t looked_away_ = 0;     // times in a row
+  std::uint64_t others_had_ = 0;      // connections, at the last look
+  std::uint64_t alone_until_ms_ = 0;  // of the loop's clock: until then it does not look away
   // Clients can bring it to either as often as they like.
   log::LineLimit full_lines_{1, 60'000};
   log::LineLimit short_lines_{1, 60'000};

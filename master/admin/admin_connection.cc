@@ -45,7 +45,7 @@ AdminConnection::AdminConnection(uv_loop_t* loop, const AdminRoutes& routes,
 bool AdminConnection::accept(uv_stream_t* listener) {
   if (uv_accept(listener, as_stream(socket_)) != 0) return false;
   uv_tcp_nodelay(socket_.get(), 1);
-  idle_since_ms_ = uv_now(socket_->loop);
+  waits_since_ms_ = uv_now(socket_->loop);
   set_timer(limits_.request_timeout);  // who connects has something to ask
   return start_reading();
 }
@@ -75,7 +75,10 @@ void AdminConnection::on_read(ssize_t size, const char* bytes) {
   if (size == 0) return;
   if (size < 0) return end();
   if (state_ == State::kLingering) return;  // thrown away: the answer is out
-  if (is_idle()) set_timer(limits_.request_timeout);
+  if (is_idle()) {
+    waits_since_ms_ = uv_now(socket_->loop);
+    set_timer(limits_.request_timeout);
+  }
   input_.append(bytes, static_cast<std::size_t>(size));
   parse();
 }
@@ -149,7 +152,7 @@ void AdminConnection::on_written(int status) {
   if (!keep_alive_) return linger();
   parser_.reset();
   state_ = State::kReading;
-  idle_since_ms_ = uv_now(socket_->loop);
+  waits_since_ms_ = uv_now(socket_->loop);
   set_timer(input_.empty() ? limits_.idle_timeout : limits_.request_timeout);
   if (!start_reading()) return end();
   if (!input_.empty()) parse();

@@ -62,8 +62,8 @@ class AdminConnection {
   bool is_idle() const noexcept;
   // Waits for a request, or for the rest of its head.
   bool is_reading() const noexcept { return state_ == State::kReading; }
-  // When it began to wait for the request that it waits for, on the loop's clock.
-  std::uint64_t idle_since_ms() const noexcept { return idle_since_ms_; }
+  // Since when it waits for a request, or for the rest of one that has begun; on the loop's clock.
+  std::uint64_t waits_since_ms() const noexcept { return waits_since_ms_; }
   std::size_t unsent_bytes() const noexcept { return socket_->body.size(); }
 
  private:
@@ -99,7 +99,7 @@ class AdminConnection {
   State state_ = State::kReading;
   std::string
       input_;  // received, not parsed yet: what a pipelining client sent ahead, one read at most
-  std::uint64_t idle_since_ms_ = 0;
+  std::uint64_t waits_since_ms_ = 0;
   bool was_answered_ = false;
   bool keep_alive_ = false;  // after the response that is being written
 };

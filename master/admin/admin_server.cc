@@ -67,14 +67,14 @@ bool AdminServer::make_room() {
   if (connections_.size() < limits_.max_connections) return true;
   const auto rank = [](const auto& connection) {
     return std::tuple(!connection->is_idle(), !connection->is_reading(),
-                      connection->idle_since_ms());
+                      connection->waits_since_ms());
   };
   const auto first =
       std::min_element(connections_.begin(), connections_.end(),
                        [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
   if (first == connections_.end()) return false;
   const bool is_slow =
-      (*first)->is_reading() && uv_now(loop_) - (*first)->idle_since_ms() >= kQuickHeadMs;
+      (*first)->is_reading() && uv_now(loop_) - (*first)->waits_since_ms() >= kQuickHeadMs;
   if (!(*first)->is_idle() && !is_slow) return false;
   connections_.erase(first);
   return true;

@@ -54,6 +54,22 @@ TEST(CommandLine, SaysSoWhereItsOutputIsLost) {
   EXPECT_NE(finished.log.find("No space left"), std::string::npos) << finished.log;
 }
 
+// More of it than is kept back.
+TEST(CommandLine, SaysSoWhereMuchOutputIsLost) {
+  std::string backends;
+  for (int i = 0; i < 60; ++i) {
+    backends += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.0.0.1:1\"\n";
+  }
+  const TempDir dir;
+  Ringmaster balancer("[admin]\nsocket = \"" + dir.path("c.sock") + "\"\n" + backends,
+                      {.wait_until_ready = false});
+  const Finished finished =
+      run({"/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh", ringmaster_binary(), "ctl", "--socket",
+           dir.path("c.sock"), "status", "--json"});
+  EXPECT_EQ(finished.exit, kBadConfigOrUsage);
+  EXPECT_NE(finished.log.find("cannot write the output"), std::string::npos) << finished.log;
+}
+
 TEST(CommandLine, TakesNoOrderBesidesAnotherTask) {
   for (const char* task : {"--check", "--demo"}) {
     const Finished finished = ringmaster({task, "ctl", "status"});

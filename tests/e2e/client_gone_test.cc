@@ -1,7 +1,9 @@
 // A client that is gone is noticed, also where nothing that comes from it is waited for: it holds
 // no backend, and its leaving is not held against one.
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include <future>
 #include <string>
 
 #include "tests/support/backend.h"
@@ -55,6 +57,41 @@ TEST_F(ClientGone, BehindItsEndOfATunnel) {
   client_.stream().shutdown_write();
   client_.stream().reset();
   expect_noticed("");
+}
+
+// Both have ended in order, and what the client sent before is still on its way.
+TEST(ClientLeft, ATunnelThatItsBackendEndedFirstLosesNothing) {
+  Event go_on;
+  std::promise<std::string> received;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    Stream& stream = conversation.stream();
+                    stream.send(
+                        "HTTP/1.1 101 Switching Protocols\r\n"
+                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                    stream.shutdown_write();
+                    go_on.wait();
+                    received.set_value(stream.read_all());
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  ASSERT_EQ(client.receive_head().status, 101);
+  ASSERT_TRUE(client.is_ended());
+  // Until the worker takes no more, and not much longer: the end is to get through to it.
+  const double before = ringmaster.metrics().sum("ringmaster_received_bytes_total");
+  std::size_t sent = 0;
+  const auto is_taken = [&] {
+    const double taken = ringmaster.metrics().sum("ringmaster_received_bytes_total") - before;
+    return static_cast<std::size_t>(taken) >= sent;
+  };
+  do {
+    client.send(std::string(32 << 10, 'x'));
+    sent += 32 << 10;
+  } while (wait_until(is_taken, milliseconds(200)));
+  client.stream().shutdown_write();
+  ::poll(nullptr, 0, 2'500);  // in which it is looked for twice
+  go_on.set();
+  EXPECT_EQ(received.get_future().get().size(), sent);
 }
 
 TEST_F(ClientGone, WithMoreRequestsThanThereIsRoomFor) {

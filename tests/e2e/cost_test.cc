@@ -165,7 +165,7 @@ long anonymous_kib(pid_t pid) {
 TEST(Cost, AnIdleTunnelHoldsNoBuffer) {
   if (binary_is_sanitized()) GTEST_SKIP() << "its allocator keeps what is freed";
   constexpr int kTunnels = 300;
-  const std::string message(12 << 10, 'x');
+  const std::string message(100 << 10, 'x');
   Backend backend("s1", Backend::Script([](Conversation& conversation) {
                     conversation.stream().send(
                         "HTTP/1.1 101 Switching Protocols\r\n"

@@ -246,27 +246,38 @@ TEST(HandOver, TunnelsWaitForANewWorkerThatIsShortOfDescriptors) {
   few.command = {"/bin/sh", "-c", "ulimit -n 200; exec \"$@\"", "sh", ringmaster_binary()};
   Ringmaster ringmaster("[server]\nworkers = 1\nheader_timeout = \"60s\"\n" + echoing.toml(), few);
   std::vector<Client> tunnels;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 66; ++i) {
     tunnels.emplace_back(ringmaster.endpoint());
     tunnels.back().send(request_head("GET", "/chat", kUpgrade));
     ASSERT_EQ(tunnels.back().receive_head().status, 101);
   }
-  // They wait in the queue, and are all that the new worker can take.
+  // With these it is full: newcomers wait in the queue, and are all that the new worker can take.
+  std::vector<Client> idle;
+  for (int i = 0; i < 68 - 66; ++i) idle.emplace_back(ringmaster.endpoint());
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.metrics().get("ringmaster_client_connections{state=\"idle\"}") == 68 - 66;
+  }));
   const pid_t old = ringmaster.workers().at(0);
-  ::kill(old, SIGSTOP);
   std::vector<Client> newcomers;
   for (int i = 0; i < 68; ++i) {
     newcomers.emplace_back(ringmaster.endpoint());
     newcomers.back().send(request_head("GET", "/slow"));
   }
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
-  ASSERT_TRUE(wait_until([&] { return echoing.in_flight() == 40 + 68; }));
-  ::kill(old, SIGCONT);
-  ASSERT_TRUE(wait_until(
-      [&] { return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}") == 0; }));
+  const auto hands_over = [&] {
+    const nlohmann::json status = ringmaster.status();
+    const auto& workers = status.at("workers");
+    return std::all_of(workers.begin(), workers.end(), [&](const auto& worker) {
+      return worker.at("pid") != old || worker.at("connections") < 68;
+    });
+  };
+  ASSERT_TRUE(wait_until(hands_over));
   may_answer.set();
-  for (Client& newcomer : newcomers) EXPECT_EQ(newcomer.receive().status, 200);
-  newcomers.clear();
+  idle.clear();
+  for (Client& newcomer : newcomers) {
+    EXPECT_EQ(newcomer.receive().status, 200);
+    newcomer.stream().close();  // which makes room for the next
+  }
   EXPECT_TRUE(wait_until([&] { return !is_alive(old); }));
   for (Client& tunnel : tunnels) {
     tunnel.send("still there?\n");

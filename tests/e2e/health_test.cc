@@ -2,10 +2,12 @@
 // client notices; it is back when it has proved itself. With none left the answer is an honest 503.
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <functional>
@@ -76,6 +78,15 @@ bool run_without_ipv6(const std::function<void()>& body) {
                       ifreq loopback{.ifr_ifrn = {"lo"}, .ifr_ifru = {}};
                       loopback.ifr_flags = IFF_UP | IFF_RUNNING;
                       EXPECT_EQ(::ioctl(socket.get(), SIOCSIFFLAGS, &loopback), 0);
+                      const UniqueFd tcp(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+                      sockaddr_in6 there{};
+                      there.sin6_family = AF_INET6;
+                      there.sin6_port = htons(8081);
+                      there.sin6_addr = in6addr_loopback;
+                      const auto* any = reinterpret_cast<const sockaddr*>(&there);
+                      if (::connect(tcp.get(), any, sizeof there) == 0 || errno != EADDRNOTAVAIL) {
+                        return false;  // it could not be switched off, or was never there
+                      }
                       body();
                       return true;
                     })

@@ -105,7 +105,10 @@ bool ClientConnection::hand_over() {
 }
 
 std::span<char> ClientConnection::read_room() {
-  if (!input_) input_ = all_.context().buffers.lend();
+  if (!input_) {
+    WorkerContext& context = all_.context();
+    input_ = (wants_bulk_ ? context.bulk_buffers : context.buffers).lend();
+  }
   if (state_ == State::kLingering) input_->clear();
   return input_->room();
 }
@@ -220,16 +223,16 @@ void ClientConnection::on_written(int status) {
 
 void ClientConnection::fit_input(std::uint32_t came, bool is_short) {
   WorkerContext& context = all_.context();
-  if (!input_) return;
+  const bool found_room = came < context.buffers.capacity();
+  if (state_ == State::kTunnel) {
+    wants_bulk_ = is_short || !found_room;
+    return input_.reset();
+  }
   const bool is_bulk = input_->pool == &context.bulk_buffers;
   if (is_short && !is_bulk) {
     input_ = context.bulk_buffers.lend();
-  } else if (came < context.buffers.capacity()) {
-    if (state_ == State::kTunnel) {
-      input_.reset();
-    } else if (is_bulk) {
-      input_ = context.buffers.lend();
-    }
+  } else if (is_bulk && found_room) {
+    input_ = context.buffers.lend();
   }
 }
 

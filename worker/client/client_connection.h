@@ -97,6 +97,7 @@ class ClientConnection final : private TcpStream::Owner,
   bool peer_ended_ = false;
   bool is_heeded_ = false;
   bool awaits_proxy_header_;
+  bool wants_bulk_ = false;  // a tunnel's next input: a bigger one, as the last was full
 };
 
 }  // namespace ringmaster

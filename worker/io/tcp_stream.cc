@@ -126,8 +126,11 @@ void TcpStream::stop_reading() noexcept {
 void TcpStream::look_for_peer() {
   if (reading_ || closing_ || !joined_) return;
   pollfd look{fd(), 0, 0};
-  // Not so much as asked for: both are always told. A hang-up alone: a write met the error before.
-  if (::poll(&look, 1, 0) <= 0 || (look.revents & (POLLERR | POLLHUP)) == 0) return;
+  if (::poll(&look, 1, 0) <= 0) return;
+  // Told without being asked for. A hang-up alone: a write met the error before, or both sides have
+  // ended in order, and what came last may still be unread.
+  const int broken = ended_writing_ ? POLLERR : POLLERR | POLLHUP;
+  if ((look.revents & broken) == 0) return;
   ended_ = true;
   owner_.on_read_end(UV_ECONNRESET);
 }
@@ -214,7 +217,9 @@ bool TcpStream::has_moved_on() noexcept {
 }
 
 void TcpStream::end_writing() noexcept {
-  if (!closing_) ::shutdown(fd(), SHUT_WR);
+  if (closing_) return;
+  ended_writing_ = true;
+  ::shutdown(fd(), SHUT_WR);
 }
 
 void TcpStream::reset() noexcept {

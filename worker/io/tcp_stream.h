@@ -118,6 +118,7 @@ class TcpStream {
   bool joined_ = false;  // the handle has the socket
   bool reading_ = false;
   bool ended_ = false;  // nothing will come any more: the owner is told so once
+  bool ended_writing_ = false;
   bool writing_ = false;
   bool held_back_ = false;
   bool closing_ = false;

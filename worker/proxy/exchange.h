@@ -80,8 +80,8 @@ class Exchange final : private UpstreamConnection::User {
     virtual Timer& timer() = 0;
     virtual Buffer& input() = 0;  // begins with this request's first byte that is still kept
     // The input is used up: swaps it for a bigger one if `is_short` of room for a long body, back
-    // for a usual one if the `came` bytes that were in it had found room there; a tunnel's is then
-    // given back, until more comes.
+    // for a usual one if the `came` bytes that were in it had found room there. A tunnel's is given
+    // back until more comes.
     virtual void fit_input(std::uint32_t came, bool is_short) = 0;
     virtual void resume_reading() = 0;  // there is room in input() again
     // Whether the connection is to live on after an answer, as far as this worker goes, which may
