@@ -76,7 +76,7 @@ TEST(Backup, ServesARequestThatTheOthersHaveFailed) {
   Ringmaster ringmaster(a.toml() + spare.toml(kBackup));
   EXPECT_EQ(get(ringmaster.endpoint(), "/").backend(), "spare");
   EXPECT_EQ(a.request_count(), 1u);
-  EXPECT_EQ(ringmaster.backend_state("a"), "up");
+  EXPECT_TRUE(ringmaster.wait_for_state("a", "up"));  // its probes are answered
 }
 
 // One that an operator has taken out is not up, either.

