@@ -87,8 +87,7 @@ void lead_to_control_socket(const std::string& path) {
   if (is_hidden_by_systemd(path)) {
     log::warning(
         "admin.socket {}: this service has a /tmp of its own, where ringmaster ctl cannot reach "
-        "it; "
-        "without admin.socket it is {}",
+        "it; without admin.socket it is {}",
         path, place);
   }
   const std::string link = place + ".new";
