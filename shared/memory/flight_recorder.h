@@ -137,6 +137,12 @@ struct RequestRecord {
   void set(Flag flag) noexcept { flags = static_cast<std::uint8_t>(flags | flag); }
   void clear(Flag flag) noexcept { flags = static_cast<std::uint8_t>(flags & ~flag); }
 
+  // It got as far as the ring.
+  void set_place(RecordedKey key, std::uint64_t on_ring) noexcept {
+    set(kHasHash);
+    hash = on_ring;
+    key_or_fault = static_cast<std::uint8_t>(key);
+  }
   RecordedKey key() const noexcept { return static_cast<RecordedKey>(key_or_fault); }
   // What is wrong with a bad request; behind the ring it can only be its body.
   MessageFault fault() const noexcept {

@@ -12,32 +12,29 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <string>
 
 namespace ringmaster {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kPointsASlot = 4;
+constexpr std::size_t kPointsASlot = 8;
 constexpr std::size_t kReplicaDigits = 20;  // of the longest 64-bit number
 
 constexpr std::size_t align_up(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// So many that a slot holds two to four points on average, which lie in a cache line: a finer index
-// would be memory without use. At least one: a shift by 64 is undefined.
-std::uint32_t index_bits_for(std::size_t points) {
+// So many that a slot holds four to eight points on average: of a hundred slots, at most two hold
+// more than find room in their line.
+std::uint32_t slot_bits_for(std::size_t points) {
   return std::max(static_cast<std::uint32_t>(std::bit_width(points / kPointsASlot)), 1u);
-}
-
-std::size_t index_entries(std::uint32_t index_bits) {
-  return (std::size_t{1} << index_bits) + 1;
 }
 
 constexpr std::size_t kPointsOffset = align_up(sizeof(HashRing::Header));
 
-std::size_t index_offset(std::size_t points) {
+std::size_t slots_offset(std::size_t points) {
   return kPointsOffset + align_up(points * sizeof(RingPoint));
 }
 
@@ -81,14 +78,22 @@ void sort_nearly_sorted(std::span<RingPoint> points) {
   }
 }
 
-// Fills the index: entry s is the first point whose top bits are at least s. The last entry lies
-// past every slot; it closes the last range.
-void fill_index(std::span<const RingPoint> points, std::uint32_t bits, std::uint32_t* index) {
-  const std::uint32_t shift = 64 - bits;
-  std::uint32_t position = 0;
-  for (std::size_t slot = 0; slot < index_entries(bits); ++slot) {
-    while (position < points.size() && (points[position].hash() >> shift) < slot) ++position;
-    index[slot] = position;
+// `points` are sorted. Those that find no room in their slot's line are left to locate().
+void fill_slots(std::span<const RingPoint> points, std::uint32_t slot_bits, RingSlot* slots) {
+  std::uint32_t next = 0;
+  for (std::uint64_t number = 0; number < std::uint64_t{1} << slot_bits; ++number) {
+    RingSlot& slot = slots[number];
+    slot.first = next;
+    std::size_t filled = 0;
+    for (; next < points.size() && points[next].hash() >> (64 - slot_bits) == number; ++next) {
+      const RingPoint& point = points[next];
+      if (filled == slot.entries.size()) continue;
+      slot.entries[filled++] = RingSlot::entry(point.hash(), slot_bits, point.upstream());
+    }
+    const std::uint32_t heir =
+        points.empty() ? 0 : points[next < points.size() ? next : 0].upstream();
+    std::fill(slot.entries.begin() + filled, slot.entries.end(),
+              RingSlot::entry(~std::uint64_t{0}, slot_bits, heir));
   }
 }
 
@@ -98,14 +103,17 @@ std::uint32_t count_members(std::span<const RingPoint> points) {
   return static_cast<std::uint32_t>(seen.count());
 }
 
-void write_header(std::span<const RingPoint> points, std::byte* memory) {
+// All but the points themselves.
+void lay_out(std::span<const RingPoint> points, std::byte* memory) {
   const HashRing::Header header{
       .point_count = static_cast<std::uint32_t>(points.size()),
       .member_count = count_members(points),
-      .index_bits = index_bits_for(points.size()),
+      .slot_bits = slot_bits_for(points.size()),
       .reserved = 0,
   };
   std::memcpy(memory, &header, sizeof header);
+  auto* const slots = reinterpret_cast<RingSlot*>(memory + slots_offset(points.size()));
+  fill_slots(points, header.slot_bits, slots);
 }
 
 }  // namespace
@@ -115,8 +123,7 @@ std::uint64_t hash_key(std::string_view key) noexcept {
 }
 
 std::size_t HashRing::bytes_for(std::size_t points) noexcept {
-  const std::size_t index_bytes = index_entries(index_bits_for(points)) * sizeof(std::uint32_t);
-  return index_offset(points) + align_up(index_bytes);
+  return slots_offset(points) + (std::size_t{1} << slot_bits_for(points)) * sizeof(RingSlot);
 }
 
 void HashRing::build(std::span<const RingMember> members, std::uint32_t virtual_nodes,
@@ -128,50 +135,41 @@ void HashRing::build(std::span<const RingMember> members, std::uint32_t virtual_
     total += std::uint64_t{member.weight} * virtual_nodes;
   }
 
-  const std::uint32_t bits = index_bits_for(total);
-  const std::uint32_t shift = 64 - bits;
-  const std::size_t entries = index_entries(bits);
-  auto* const points = reinterpret_cast<RingPoint*>(memory + kPointsOffset);
-  auto* const index = reinterpret_cast<std::uint32_t*>(memory + index_offset(total));
-
   // A counting sort on the top bits, in place: each hash is computed twice, which costs less than
   // memory that is touched for the first time.
-  std::fill_n(index, entries, 0);
+  const std::uint32_t shift = 64 - slot_bits_for(total);
+  auto* const points = reinterpret_cast<RingPoint*>(memory + kPointsOffset);
+  std::vector<std::uint32_t> next((std::size_t{1} << slot_bits_for(total)) + 1);  // by slot
   for (const RingMember& member : by_name) {
     for_each_batch(member, virtual_nodes, [&](std::span<const std::uint64_t> hashes) {
-      for (const std::uint64_t hash : hashes) ++index[(hash >> shift) + 1];
+      for (const std::uint64_t hash : hashes) ++next[(hash >> shift) + 1];
     });
   }
-  for (std::size_t slot = 1; slot < entries; ++slot) index[slot] += index[slot - 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
   for (const RingMember& member : by_name) {
     for_each_batch(member, virtual_nodes, [&](std::span<const std::uint64_t> hashes) {
       for (const std::uint64_t hash : hashes) {
-        points[index[hash >> shift]++] = RingPoint(hash, member.upstream);
+        points[next[hash >> shift]++] = RingPoint(hash, member.upstream);
       }
     });
   }
-  // Every entry has moved on to the beginning of the next slot.
-  std::copy_backward(index, index + entries - 1, index + entries);
-  index[0] = 0;
   sort_nearly_sorted({points, total});
-  write_header({points, total}, memory);
+  lay_out({points, total}, memory);
 }
 
 void HashRing::write(std::span<const RingPoint> points, std::byte* memory) noexcept {
-  write_header(points, memory);
   if (!points.empty()) std::memcpy(memory + kPointsOffset, points.data(), points.size_bytes());
-  fill_index(points, index_bits_for(points.size()),
-             reinterpret_cast<std::uint32_t*>(memory + index_offset(points.size())));
+  lay_out(points, memory);
 }
 
 HashRing::HashRing(const std::byte* memory) noexcept {
   Header header;
   std::memcpy(&header, memory, sizeof header);
   points_ = reinterpret_cast<const RingPoint*>(memory + kPointsOffset);
-  index_ = reinterpret_cast<const std::uint32_t*>(memory + index_offset(header.point_count));
+  slots_ = reinterpret_cast<const RingSlot*>(memory + slots_offset(header.point_count));
   count_ = header.point_count;
   members_ = header.member_count;
-  shift_ = 64 - header.index_bits;
+  slot_bits_ = header.slot_bits;
 }
 
 std::vector<double> HashRing::shares(std::uint32_t upstream_count) const {

@@ -46,6 +46,29 @@ class RingPoint {
 };
 static_assert(std::is_trivially_copyable_v<RingPoint> && sizeof(RingPoint) == 8);
 
+// An equal part of the ring, in one cache line, which as a rule says all of a lookup: a ring of a
+// thousand backends is larger than the caches, and to find a point by way of an index would mean to
+// wait for memory twice.
+struct alignas(kCacheLine) RingSlot {
+  static constexpr std::size_t kEntries = 15;
+
+  std::uint32_t first;  // position of the first point at or after the slot's beginning
+  // The slot's points, in order, as many as find room; behind them, at the slot's end, whose point
+  // comes next.
+  std::array<std::uint32_t, kEntries> entries;
+
+  // Of a hash the bits that follow those its slot is found by, and an upstream.
+  static constexpr std::uint32_t entry(std::uint64_t hash, std::uint32_t slot_bits,
+                                       std::uint32_t upstream) noexcept {
+    const std::uint64_t rest = hash << slot_bits >> (32 + RingPoint::kUpstreamBits);
+    return static_cast<std::uint32_t>(rest) << RingPoint::kUpstreamBits | upstream;
+  }
+  static constexpr std::uint32_t upstream_of(std::uint32_t entry) noexcept {
+    return entry & ((1u << RingPoint::kUpstreamBits) - 1);
+  }
+};
+static_assert(std::is_trivially_copyable_v<RingSlot> && sizeof(RingSlot) == kCacheLine);
+
 struct RingMember {
   std::string_view name;
   std::uint32_t weight;
@@ -55,14 +78,14 @@ struct RingMember {
 // Where a key lies on the ring.
 std::uint64_t hash_key(std::string_view key) noexcept;
 
-// A ring laid out in memory it does not own (the shared segment): a header, the points, and an
-// index over the top bits of the hash that makes a lookup O(1) expected.
+// A ring laid out in memory it does not own (the shared segment): a header, the points, and slots
+// over the top bits of the hash, which make a lookup O(1) expected.
 class HashRing {
  public:
   struct Header {
     std::uint32_t point_count;
     std::uint32_t member_count;  // distinct upstreams
-    std::uint32_t index_bits;    // the index has 2^index_bits + 1 entries
+    std::uint32_t slot_bits;     // there are 2^slot_bits slots; at least 1
     std::uint32_t reserved;
   };
   static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) == 16);
@@ -88,8 +111,11 @@ class HashRing {
   std::uint32_t member_count() const noexcept { return members_; }
   const RingPoint& point(std::uint32_t position) const noexcept { return points_[position]; }
 
-  // Position of the first point at or after `hash`, round the end. Precondition: !is_empty().
-  std::uint32_t locate(std::uint64_t hash) const noexcept;
+  // These three: of the first point at or after `hash`, round the end. Precondition: !is_empty().
+  std::uint32_t locate(std::uint64_t hash) const noexcept;  // its position
+  std::uint32_t owner(std::uint64_t hash) const noexcept;   // its upstream, for less
+  // Has the memory that owner() reads brought nearer meanwhile.
+  void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&slot_of(hash)); }
 
   // Walks from the key's own point, asking `accept(upstream)` once for each distinct upstream in
   // ring order, until it says yes. Returns that upstream, or kNone when every member said no. O(1)
@@ -107,28 +133,45 @@ class HashRing {
   template <class Accept>
   std::uint32_t walk_on(std::uint32_t refused_at, Accept& accept) const;
 
+  const RingSlot& slot_of(std::uint64_t hash) const noexcept {
+    return slots_[hash >> (64 - slot_bits_)];
+  }
+
   const RingPoint* points_ = nullptr;
-  const std::uint32_t* index_ = nullptr;  // per top bits: the first point at or after their range
+  const RingSlot* slots_ = nullptr;
   std::uint32_t count_ = 0;
   std::uint32_t members_ = 0;
-  std::uint32_t shift_ = 63;  // hash >> shift_ is the index slot
+  std::uint32_t slot_bits_ = 1;
 };
 
 inline std::uint32_t HashRing::locate(std::uint64_t hash) const noexcept {
-  // A slot's points share a cache line, more or less. Where the slot holds none at or after `hash`,
-  // this stops at the next slot's first point, which is the right one.
+  // Where the slot holds no point at or after `hash`, this stops at the next slot's first one,
+  // which is the right one.
   const std::uint64_t place = RingPoint::place_of(hash);
-  std::uint32_t position = index_[hash >> shift_];
+  std::uint32_t position = slot_of(hash).first;
   while (position < count_ && points_[position].place() < place) ++position;
   return position < count_ ? position : 0;
+}
+
+inline std::uint32_t HashRing::owner(std::uint64_t hash) const noexcept {
+  const RingSlot& slot = slot_of(hash);
+  const std::uint32_t sought = RingSlot::entry(hash, slot_bits_, 0);
+  std::uint32_t before = 0;  // counted, not searched for: no branch to be guessed
+  for (const std::uint32_t entry : slot.entries) before += entry < sought ? 1 : 0;
+  if (before < RingSlot::kEntries) [[likely]] {
+    const std::uint32_t upstream = RingSlot::upstream_of(slot.entries[before]);
+    // Of one whose bits are the same they do not tell which comes first.
+    if (slot.entries[before] - upstream != sought) [[likely]]
+      return upstream;
+  }
+  return points_[locate(hash)].upstream();
 }
 
 template <class Accept>
 std::uint32_t HashRing::walk(std::uint64_t hash, Accept&& accept) const {
   if (is_empty()) return kNone;
-  const std::uint32_t position = locate(hash);
-  const std::uint32_t owner = points_[position].upstream();
-  return accept(owner) ? owner : walk_on(position, accept);
+  const std::uint32_t first = owner(hash);
+  return accept(first) ? first : walk_on(locate(hash), accept);
 }
 
 template <class Accept>

@@ -89,8 +89,8 @@ class LatencyHistogram {
   std::uint64_t sum_ns() const noexcept { return sum_ns_.get(); }
 
  private:
-  std::array<Counter, kBounds + 1> buckets_;
   Counter sum_ns_;
+  std::array<Counter, kBounds + 1> buckets_;
 };
 using RequestHistogram = LatencyHistogram<kRequestBoundsUs>;
 using ConnectHistogram = LatencyHistogram<kConnectBoundsUs>;
@@ -118,7 +118,15 @@ struct alignas(kCacheLine) UpstreamMetrics {
   std::array<Counter, kRetryCauseLabels.size()> retries;
   RequestHistogram request_duration;
   ConnectHistogram connect_duration;
+
+  // Has the lines brought near that every request writes, to all but one of the buckets.
+  void prefetch() const noexcept {
+    const char* const lines = reinterpret_cast<const char*>(this);
+    __builtin_prefetch(lines, 1);
+    __builtin_prefetch(lines + kCacheLine, 1);
+  }
 };
+static_assert(offsetof(UpstreamMetrics, request_duration) < 2 * kCacheLine);  // its sum
 
 // What one worker counts of itself.
 struct alignas(kCacheLine) WorkerMetrics {

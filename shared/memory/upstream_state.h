@@ -102,6 +102,8 @@ class alignas(kCacheLine) UpstreamState {
   }
   KeyShare keys() const noexcept { return health_.load(std::memory_order_acquire) >> kShareBit; }
   bool is_usable() const noexcept { return keys() != kNoKeys; }
+  // Has what every request asks for (keys, address_number) brought near.
+  void prefetch() const noexcept { __builtin_prefetch(&health_); }
   // It is down and nobody may count on it: what waits for it is asked again elsewhere. A drained
   // one finishes what it has, unless it is down as well; only then it has a cause.
   bool is_given_up() const noexcept {

@@ -53,12 +53,18 @@ void pass_over(RequestRecord& record, std::uint32_t upstream, TrailStep why) noe
 
 }  // namespace
 
-void Balancer::locate(const RequestHead& head, const IpAddress& client,
-                      RequestRecord& record) const noexcept {
+Balancer::Place Balancer::locate(const RequestHead& head, const IpAddress& client) const noexcept {
   RecordedKey key = recorded(context_.config.hash.key);
-  record.set(RequestRecord::kHasHash);
-  record.hash = hash_of(head, client, key);
-  record.key_or_fault = static_cast<std::uint8_t>(key);
+  const std::uint64_t hash = hash_of(head, client, key);
+  return {hash, key};
+}
+
+std::uint32_t Balancer::prefetch_state(const Place& place) const noexcept {
+  if (ring_.is_empty()) return HashRing::kNone;
+  const std::uint32_t owner = ring_.owner(place.hash);
+  context_.segment.upstream(owner).prefetch();
+  context_.metrics.upstreams[owner].prefetch();
+  return owner;
 }
 
 std::uint64_t Balancer::hash_of(const RequestHead& head, const IpAddress& client,

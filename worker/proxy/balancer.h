@@ -38,10 +38,18 @@ class Balancer {
  public:
   explicit Balancer(WorkerContext& context);
 
-  // Where a request lies on the ring. A missing header or cookie falls back to the client's
-  // address. Recorded: the key and what it hashes to.
-  void locate(const RequestHead& head, const IpAddress& client,
-              RequestRecord& record) const noexcept;
+  // Where a request lies on the ring, and by which key: a missing header or cookie falls back to
+  // the client's address.
+  struct Place {
+    std::uint64_t hash;
+    RecordedKey key;
+  };
+  Place locate(const RequestHead& head, const IpAddress& client) const noexcept;
+  // With a thousand backends, nothing of what choose() reads is in the caches. These bring it near
+  // while other work is done: first what the ring says of a place, then what there is of its owner.
+  void prefetch_owner(const Place& place) const noexcept { ring_.prefetch(place.hash); }
+  // Returns the owner; kNone: there are backups only.
+  std::uint32_t prefetch_state(const Place& place) const noexcept;
 
   struct Choice {
     std::uint32_t upstream;  // HashRing::kNone: nobody

@@ -33,6 +33,11 @@ Proxy::Proxy(WorkerContext& the_context)
       request_ids(seeded_by_kernel()),
       access_lines(the_context.access_log ? std::make_unique<AccessLineWriter>() : nullptr) {}
 
+void Proxy::prefetch_backend(const Balancer::Place& place) const noexcept {
+  const std::uint32_t owner = balancer.prefetch_state(place);
+  if (owner != HashRing::kNone) upstreams.prefetch(owner);
+}
+
 void Proxy::on_routes_changed() {
   balancer.on_routes_changed();
   upstreams.close_idle(/*only_unusable=*/true);
@@ -115,7 +120,10 @@ void Exchange::begin() {
   has_head_ = true;
   client_.timer().disarm();
   client_ip_ = proxy_.admission.client_of(head_, peer_);
+  const Balancer::Place place = proxy_.balancer.locate(head_, client_ip_);
+  proxy_.balancer.prefetch_owner(place);
   name_request(trusted_id());
+  proxy_.prefetch_backend(place);
   request_body_.start(head_, head_.framing);
   const Admission::Verdict verdict = proxy_.admission.ask_limiter(client_ip_, now_ns_);
   record_.limit = verdict.decision;
@@ -127,7 +135,7 @@ void Exchange::begin() {
   if (limit != 0 && head_.framing == BodyFraming::kLength && head_.content_length > limit) {
     return refuse(RejectReason::kBodyTooLarge);
   }
-  proxy_.balancer.locate(head_, client_ip_, record_);
+  record_.set_place(place.key, place.hash);
   choose_backend();
 }
 

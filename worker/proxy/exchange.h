@@ -42,6 +42,8 @@ class Exchange;
 struct Proxy {
   explicit Proxy(WorkerContext& the_context);
 
+  // Has what a request at `place` will as a rule need of its backend brought near.
+  void prefetch_backend(const Balancer::Place& place) const noexcept;
   // The master changed some backend's state: requests that wait on one that is down are asked again
   // elsewhere.
   void on_routes_changed();

@@ -18,6 +18,10 @@ class UpstreamPool {
  public:
   explicit UpstreamPool(WorkerContext& context);
 
+  // Has the one brought near that lend_idle() would lend.
+  void prefetch(std::uint32_t upstream) const noexcept {
+    if (const UpstreamConnection* next = idle_[upstream].first) next->prefetch();
+  }
   // An idle connection to the backend, ready for use, or null.
   UpstreamConnection* lend_idle(std::uint32_t upstream, UpstreamConnection::User& user) noexcept;
   // A new connection, on which `user` is called when it stands or failed. Precondition: the address

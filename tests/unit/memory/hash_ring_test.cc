@@ -303,17 +303,18 @@ TEST(HashRing, SortsItsPointsAsAComparisonSortWould) {
 // Against the definition, where it is easiest to be wrong: at points, beside them, and at the ends.
 TEST(HashRing, LocatesTheFirstPointAtOrAfterAKey) {
   for (const std::uint32_t count : {1u, 2u, 3u, 5u, 64u, 1'000u}) {
-    const Ring ring({"a"}, count);
+    const Ring ring({"a", "b", "c"}, count);
     const auto expected = [&](std::uint64_t hash) {
-      for (std::uint32_t i = 0; i < count; ++i) {
+      for (std::uint32_t i = 0; i < ring->point_count(); ++i) {
         if (ring->point(i).place() >= RingPoint::place_of(hash)) return i;
       }
       return 0u;
     };
-    for (std::uint32_t i = 0; i < count; ++i) {
+    for (std::uint32_t i = 0; i < ring->point_count(); ++i) {
       const std::uint64_t hash = ring->point(i).hash();
       for (const std::uint64_t key : {hash - 1, hash, hash + 1, hash + kWidth - 1, hash + kWidth}) {
         ASSERT_EQ(ring->locate(key), expected(key)) << count << " points";
+        ASSERT_EQ(ring->owner(key), ring->point(expected(key)).upstream());
       }
     }
     ASSERT_EQ(ring->locate(0), expected(0));
@@ -329,6 +330,32 @@ TEST(HashRing, LocatesAmongPointsThatAllLieTogether) {
   EXPECT_EQ(ring->locate((7ull << 60) + 10 * kWidth), 20u);  // the first of equals
   EXPECT_EQ(ring->locate((7ull << 60) + 50 * kWidth), 0u);   // past the last: round the end
   EXPECT_EQ(ring->locate(~0ull), 0u);
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    EXPECT_EQ(ring->owner((7ull << 60) + i * kWidth), 2 * i % 3);
+    EXPECT_EQ(ring->owner((7ull << 60) + i * kWidth + 1), 2 * i % 3);
+  }
+}
+
+// A slot has room for so many points and no more, and of each it has some of the bits.
+TEST(HashRing, NamesTheOwnerInSlotsThatAreEmptyFullOrCrowded) {
+  std::mt19937_64 random(5);
+  for (const std::size_t crowd : {1u, 13u, 14u, 15u, 16u, 17u, 200u}) {
+    std::vector<std::uint64_t> hashes{0, 1ull << 62, ~0ull};
+    for (std::size_t i = 0; i < crowd; ++i) hashes.push_back(5ull << 60 | random() >> 12);
+    std::sort(hashes.begin(), hashes.end());
+    std::vector<RingPoint> points;
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      points.push_back({hashes[i], static_cast<std::uint32_t>(i)});
+    }
+    const Ring ring(points);
+    for (const RingPoint& point : points) {
+      for (const std::uint64_t step : {std::uint64_t{0}, kWidth, kWidth << 20, kWidth << 40}) {
+        for (const std::uint64_t hash : {point.hash() - step, point.hash() + step}) {
+          ASSERT_EQ(ring->owner(hash), ring->point(ring->locate(hash)).upstream()) << crowd;
+        }
+      }
+    }
+  }
 }
 
 TEST(HashRing, WalksEachUpstreamOnceInTheRingsOrder) {
