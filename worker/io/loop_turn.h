@@ -17,6 +17,10 @@ class LoopTurn {
   void note_event() noexcept { ++events_; }
 
   std::uint64_t number() const noexcept { return number_; }
+  // Where one turn is only to be told from those around it. Never 0.
+  std::uint32_t short_number() const noexcept {
+    return static_cast<std::uint32_t>(number_) | 1u << 31;
+  }
   // Whether all that happens now was named by the kernel before anything was done in `turn`: it is
   // the same one, unless so much happened in it that libuv asked the kernel a second time.
   bool was_named_before(std::uint64_t turn) const noexcept {

@@ -17,6 +17,13 @@ void Outbox::send_held() {
   count_ = passed_ = 0;
 }
 
+void Outbox::pause() {
+  send_held();
+  if (!turn_.may_get_long() || pauser_ == nullptr) return;
+  pauser_->on_pause();
+  send_held();
+}
+
 bool Outbox::hold_back(TcpStream& stream, const uv_buf_t& bytes, BufferLease& hold) noexcept {
   if (count_ == kMost) return false;
   held_[count_++] = {&stream, bytes, std::move(hold)};

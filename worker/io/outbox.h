@@ -29,12 +29,23 @@ using PendingWritePool = ObjectPool<PendingWrite>;
 
 class Outbox {
  public:
+  // Does in a pause what cannot wait for the end of a turn that may be very long.
+  class Pauser {
+   public:
+    virtual void on_pause() = 0;
+
+   protected:
+    ~Pauser() = default;
+  };
+  void set_pauser(Pauser& pauser) noexcept { pauser_ = &pauser; }  // outlives us
+
   // Sends what is held back. Calls the streams' owners (on_written), so it must be called by none
   // of them.
   void send_held();
   // A turn may be long: what is held back should not wait for all of it. Asked before each read
   // that the loop has told of, and told after any what came.
-  bool is_due() const noexcept { return passed_ >= kDue && count_ != 0; }
+  bool is_due() const noexcept { return passed_ >= kDue; }
+  void pause();
   void note_read(std::ptrdiff_t bytes) noexcept {
     turn_.note_event();
     passed_ += 1 + static_cast<std::uint32_t>(std::max<std::ptrdiff_t>(bytes, 0) / kLongRead);
@@ -65,6 +76,7 @@ class Outbox {
   std::vector<Held> held_ = std::vector<Held>(kMost);
   std::uint32_t count_ = 0;
   std::uint32_t passed_ = 0;  // events since the outbox was emptied, or what took as long
+  Pauser* pauser_ = nullptr;  // borrowed
   LoopTurn turn_;
   PendingWritePool pending_;
 };

@@ -90,10 +90,21 @@ void TcpStream::start_reading() noexcept {
 
 void TcpStream::read() {
   if (outbox_.is_due()) {
-    outbox_.send_held();
+    outbox_.pause();
     if (!reading_) return;
   }
+  // What the loop tells of was read before it did. If there is more, it will tell again.
+  if (read_ahead_in_ == outbox_.turn().short_number()) {
+    read_ahead_in_ = 0;
+    return;
+  }
   receive();
+}
+
+bool TcpStream::read_ahead() {
+  if (!reading_ || !receive()) return false;
+  read_ahead_in_ = outbox_.turn().short_number();
+  return true;
 }
 
 // False: nothing came, or the end.

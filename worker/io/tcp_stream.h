@@ -61,6 +61,9 @@ class TcpStream {
   // Reads what has come already, if anything has (true), as if the loop had told us of it.
   // Precondition: not reading.
   bool read_what_came() { return receive(); }
+  // The same in a turn of the loop that takes long, where the loop may not have told yet. False:
+  // nothing has come.
+  bool read_ahead();
 
   // Tells the owner, as on_read_end() does, if the connection broke while nothing was read. To be
   // called where the loop does not look: with its peer's side ended, or reading stopped for long.
@@ -115,7 +118,8 @@ class TcpStream {
   uv_tcp_t handle_;
   std::size_t untaken_ = 0;  // when the pending write had to wait, or has_moved_on() looked
   int fd_ = -1;
-  bool joined_ = false;  // the handle has the socket
+  std::uint32_t read_ahead_in_ = 0;  // turn of the loop, in short; 0: none
+  bool joined_ = false;              // the handle has the socket
   bool reading_ = false;
   bool ended_ = false;  // nothing will come any more: the owner is told so once
   bool ended_writing_ = false;

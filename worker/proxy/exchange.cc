@@ -14,6 +14,8 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint32_t kRetryAfterNoBackendS = 1;
+// Where so many answers have not come yet, others that were asked for later have hardly either.
+constexpr int kMostInVain = 8;
 
 RequestIdSource seeded_by_kernel() {
   std::array<std::uint64_t, 2> seed;
@@ -31,7 +33,9 @@ Proxy::Proxy(WorkerContext& the_context)
       retries(the_context),
       upstreams(the_context),
       request_ids(seeded_by_kernel()),
-      access_lines(the_context.access_log ? std::make_unique<AccessLineWriter>() : nullptr) {}
+      access_lines(the_context.access_log ? std::make_unique<AccessLineWriter>() : nullptr) {
+  context.outbox.set_pauser(*this);
+}
 
 void Proxy::prefetch_backend(const Balancer::Place& place) const noexcept {
   const std::uint32_t owner = balancer.prefetch_state(place);
@@ -41,19 +45,27 @@ void Proxy::prefetch_backend(const Balancer::Place& place) const noexcept {
 void Proxy::on_routes_changed() {
   balancer.on_routes_changed();
   upstreams.close_idle(/*only_unusable=*/true);
-  for (Exchange* exchange = first_active; exchange != nullptr;) {
-    Exchange* next = exchange->next_active_;
-    const bool down = context.segment.upstream(exchange->upstream_index_).is_given_up();
-    if (down) exchange->on_ejected();
-    exchange = next;
+  for (auto next = active.begin(); next != active.end();) {
+    Exchange& exchange = *next++;
+    const bool down = context.segment.upstream(exchange.upstream_index_).is_given_up();
+    if (down) exchange.on_ejected();
   }
 }
 
 void Proxy::look_for_clients() {
-  for (Exchange* exchange = first_active; exchange != nullptr;) {
-    Exchange* next = exchange->next_active_;
-    exchange->look_for_client();  // may be its end
-    exchange = next;
+  for (auto next = active.begin(); next != active.end();) {
+    Exchange& exchange = *next++;
+    exchange.look_for_client();  // may be its end
+  }
+}
+
+// In a long turn the answers to its first requests are there long before its end. Read now, what
+// they need is still in the caches, and the next requests find their connections idle.
+void Proxy::on_pause() {
+  for (int in_vain = 0; in_vain < kMostInVain && !asked.empty();) {
+    Exchange& oldest = asked.front();
+    asked.pop_front();
+    if (!oldest.read_ahead()) ++in_vain;
   }
 }
 
@@ -65,10 +77,6 @@ Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer, bool pip
       started_ns_(monotonic_ns()),
       now_ns_(started_ns_),
       pipelined_(pipelined) {}
-
-Exchange::~Exchange() {
-  unlink();
-}
 
 void Exchange::on_client_data() {
   if (std::exchange(head_began_, true)) look_at_clock();
@@ -151,7 +159,7 @@ void Exchange::choose_backend() {
   }
   upstream_index_ = choice.upstream;
   in_flight_ = std::move(choice.in_flight);
-  link();
+  enlist();
   use_backend(choice.upstream, /*pooled=*/true);
 }
 
@@ -207,6 +215,12 @@ bool Exchange::awaits_continue() const noexcept {
   return head_.expects_continue && !continued_ && request_bytes_ == 0;
 }
 
+// False: no answer has come yet.
+bool Exchange::read_ahead() {
+  if (phase_ != Phase::kAwaiting || !upstream_) return true;
+  return upstream_->stream().read_ahead();
+}
+
 // While an interim answer waits for the client, the backend is not listened to.
 void Exchange::arm_while_awaiting() {
   const bool for_backend = (request_done_ || awaits_continue()) && !client_.stream().is_writing();
@@ -217,7 +231,7 @@ void Exchange::arm_while_awaiting() {
 void Exchange::release_upstream() noexcept {
   upstream_.discard();
   in_flight_.release();
-  unlink();
+  ActiveHook::unlink();
 }
 
 void Exchange::rewind_request() noexcept {
@@ -295,21 +309,8 @@ void Exchange::finish(Ending ending) {
   client_.on_exchange_done(ending);
 }
 
-void Exchange::link() noexcept {
-  if (linked_) return;
-  linked_ = true;
-  previous_active_ = nullptr;
-  next_active_ = proxy_.first_active;
-  if (next_active_ != nullptr) next_active_->previous_active_ = this;
-  proxy_.first_active = this;
-}
-
-void Exchange::unlink() noexcept {
-  if (!linked_) return;
-  linked_ = false;
-  if (next_active_ != nullptr) next_active_->previous_active_ = previous_active_;
-  (previous_active_ != nullptr ? previous_active_->next_active_ : proxy_.first_active) =
-      next_active_;
+void Exchange::enlist() noexcept {
+  if (!ActiveHook::is_linked()) proxy_.active.push_back(*this);
 }
 
 }  // namespace ringmaster

@@ -14,6 +14,7 @@
 // Owned by its ClientConnection from the first byte of a request to on_exchange_done().
 #pragma once
 
+#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,8 +39,15 @@ namespace ringmaster {
 
 class Exchange;
 
+// What the proxy's lists hold exchanges by. An exchange that ends leaves them.
+namespace bi = boost::intrusive;
+using ActiveHook = bi::list_base_hook<bi::tag<struct Active>, bi::link_mode<bi::auto_unlink>>;
+using AskedHook = bi::list_base_hook<bi::tag<struct Asked>, bi::link_mode<bi::auto_unlink>>;
+template <class Hook>
+using ExchangeList = bi::list<Exchange, bi::base_hook<Hook>, bi::constant_time_size<false>>;
+
 // What all exchanges of a worker share. Owned by Worker.
-struct Proxy {
+struct Proxy final : private Outbox::Pauser {
   explicit Proxy(WorkerContext& the_context);
 
   // Has what a request at `place` will as a rule need of its backend brought near.
@@ -62,10 +70,15 @@ struct Proxy {
   // Of the response that is being dealt with: nobody needs more than that of it afterwards which
   // its exchange notes.
   ResponseHead response;
-  Exchange* first_active = nullptr;  // list of those that have a backend
+  ExchangeList<ActiveHook> active;  // those that have a backend
+  // Those that asked their backend in a long turn of the loop, the first one first.
+  ExchangeList<AskedHook> asked;
+
+ private:
+  void on_pause() override;
 };
 
-class Exchange final : private UpstreamConnection::User {
+class Exchange final : public ActiveHook, public AskedHook, private UpstreamConnection::User {
  public:
   // What becomes of the client's connection.
   enum class Ending : std::uint8_t {
@@ -99,7 +112,6 @@ class Exchange final : private UpstreamConnection::User {
 
   // `pipelined`: its first byte had been there before the answer to the request before it.
   Exchange(Proxy& proxy, Client& client, const IpAddress& peer, bool pipelined) noexcept;
-  ~Exchange();
 
   // ---- Called by the client connection; each may end in on_exchange_done() ----
   // Bytes came in, or this is the turn of bytes that had come before.
@@ -181,8 +193,8 @@ class Exchange final : private UpstreamConnection::User {
   bool has_whole_request() noexcept;
   void account() noexcept;
   void finish(Ending ending);
-  void link() noexcept;
-  void unlink() noexcept;
+  void enlist() noexcept;
+  bool read_ahead();
 
   // exchange_failure.cc
   [[gnu::cold]] void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
@@ -221,6 +233,7 @@ class Exchange final : private UpstreamConnection::User {
 
   // exchange_request.cc
   void send_request();
+  void note_asked() noexcept;
   void pump_request();
   bool write_request(std::string_view prefix, BufferLease* hold);
   TcpStream::WriteStatus send_upstream(BodyRelay::Batch& batch, BufferLease* hold);
@@ -254,8 +267,6 @@ class Exchange final : private UpstreamConnection::User {
   // Borrowed: the worker's proxy, the connection that owns us.
   Proxy& proxy_;
   Client& client_;
-  Exchange* next_active_ = nullptr;
-  Exchange* previous_active_ = nullptr;
   // Owned.
   UpstreamLease upstream_;
   InFlight in_flight_;
@@ -291,7 +302,6 @@ class Exchange final : private UpstreamConnection::User {
   // Why the last attempt failed: what the client is told, and what is counted.
   RejectReason failure_ = RejectReason::kNoBackend;
   RetryCause failure_cause_ = RetryCause::kConnectFailed;
-  bool linked_ = false;
   const bool pipelined_;
   bool request_done_ = false;     // sent to the last byte
   bool request_touched_ = false;  // the kernel took some byte of it for this backend

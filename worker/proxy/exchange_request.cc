@@ -23,7 +23,15 @@ void Exchange::send_request() {
   const std::size_t size = write_request_head(head_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kHeaderTooLarge);
   upstream_->expect_bulk(false);
+  note_asked();
   if (write_request({buffer->data(), size}, &buffer)) pump_request();
+}
+
+// Of what was sent unseen, an answer that is read in the same turn might be none.
+void Exchange::note_asked() noexcept {
+  AskedHook::unlink();
+  const bool is_long = proxy_.context.outbox.turn().may_get_long();
+  if (is_long && sent_unseen_in_ == 0) proxy_.asked.push_back(*this);
 }
 
 void Exchange::pump_request() {

@@ -198,7 +198,7 @@ void Exchange::finish_response(bool flushed) {
     upstream_.discard();
   }
   in_flight_.release();
-  unlink();
+  ActiveHook::unlink();
   const bool unread = !request_done_ || more_came();
   // A client with more to send may have sent it before it learns that this is the last answer.
   const bool may_send = unread || head_.keep_alive;

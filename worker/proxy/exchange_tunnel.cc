@@ -62,7 +62,7 @@ bool Exchange::resume_tunnel(std::uint32_t upstream, HandedConnection& handed) {
   upstream_index_ = upstream;
   upstream_ = UpstreamLease(pool, pool.adopt(upstream, std::move(handed.upstream), *this));
   in_flight_ = proxy_.balancer.count(upstream);
-  link();
+  enlist();
   phase_ = Phase::kTunnel;
   name_request(is_request_id(handed.request_id) ? handed.request_id : std::string_view());
   record_.set(RequestRecord::kTakenOver);

@@ -191,6 +191,66 @@ TEST_F(OutboxTest, IsEmptiedInALongTurn) {
   outbox_.send_held();
 }
 
+struct CountedPauses final : Outbox::Pauser {
+  void on_pause() override {
+    ++count;
+    if (then) then();
+  }
+  int count = 0;
+  std::function<void()> then;
+};
+
+TEST_F(OutboxTest, APauseThatIsUsedSendsWhatWasHeldBackBeforeAndSince) {
+  Line line(loop_, outbox_);
+  CountedPauses pauses;
+  outbox_.set_pauser(pauses);
+  const auto be_due = [&] {
+    while (!outbox_.is_due()) outbox_.note_read(100);
+  };
+  be_due();
+  outbox_.pause();
+  EXPECT_EQ(pauses.count, 0) << "the turn is short so far";
+
+  for (int events = 0; events < 512; ++events) outbox_.note_read(100);
+  send(line, "before, ");
+  std::string seen;
+  pauses.then = [&] {
+    seen = line.received();
+    send(line, "since");
+  };
+  be_due();
+  outbox_.pause();
+  EXPECT_EQ(pauses.count, 1);
+  EXPECT_EQ(seen, "before, ");
+  EXPECT_EQ(line.received(), "since");
+  EXPECT_FALSE(outbox_.is_due());
+}
+
+// The loop tells of both at once; what it says of the second is stale when its turn comes.
+TEST_F(OutboxTest, WhatWasReadAheadIsReadOnce) {
+  Line first(loop_, outbox_);
+  Line second(loop_, outbox_);
+  std::string got;
+  second.on_bytes = [&] { got += second.room[0]; };
+  first.on_bytes = [&] {
+    EXPECT_TRUE(second.stream.read_ahead());
+    EXPECT_EQ(got, "1");
+    EXPECT_FALSE(second.stream.read_ahead()) << "nothing more has come";
+    ASSERT_EQ(::send(second.peer.get(), "2", 1, 0), 1);
+  };
+  for (Line* line : {&first, &second}) {
+    EXPECT_FALSE(line->stream.read_ahead()) << "it is not being read";
+    line->stream.start_reading();
+    ASSERT_EQ(::send(line->peer.get(), "1", 1, 0), 1);
+  }
+  outbox_.turn().begin();
+  loop_.turn();
+  EXPECT_EQ(got, "1");
+  outbox_.turn().begin();
+  loop_.turn();
+  EXPECT_EQ(got, "12") << "what came since is not lost";
+}
+
 // A client that asks once costs the loop nothing.
 TEST_F(OutboxTest, AStreamThatNeedNotWaitNeverJoinsTheLoop) {
   Line line(loop_, outbox_);

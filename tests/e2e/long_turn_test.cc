@@ -1,0 +1,54 @@
+// Hundreds of requests that the kernel names at once are one long turn of the worker's loop. Nobody
+// waits for its end who need not.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "tests/support/backend.h"
+#include "tests/support/ringmaster.h"
+
+namespace ringmaster::test {
+namespace {
+
+constexpr int kClients = 700;  // a turn is long from 512 events on
+
+TEST(LongTurn, AnswersToItsFirstRequestsAreReadBeforeItEnds) {
+  std::atomic<int> wave = 0;
+  std::atomic<int> connections = 0;  // that the wave uses
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    int last_wave = -1;
+                    do {
+                      if (std::exchange(last_wave, wave.load()) != wave) ++connections;
+                      conversation.reply({.body = conversation.request().target});
+                    } while (conversation.next());
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n[upstream]\nmax_idle = 1000\n" + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  std::vector<Client> clients;
+  for (int i = 0; i < kClients; ++i) clients.emplace_back(ringmaster.endpoint());
+
+  // The first wave opens a connection each. Later ones need fewer, unless the backend is too slow,
+  // for others use the machine: its answers come in time in one of them.
+  for (bool is_early = false; wave < 30 && !is_early; ++wave) {
+    connections = 0;
+    ::kill(worker, SIGSTOP);
+    for (int i = 0; i < kClients; ++i) {
+      clients[i].send(request_head("GET", "/" + std::to_string(i)));
+    }
+    ::kill(worker, SIGCONT);
+    for (int i = 0; i < kClients; ++i) {
+      const Response response = clients[i].receive();
+      ASSERT_EQ(response.status, 200);
+      ASSERT_EQ(response.body, "/" + std::to_string(i));
+    }
+    is_early = wave > 0 && connections < kClients;
+  }
+  EXPECT_LT(connections, kClients);
+  EXPECT_EQ(ringmaster.metrics().sum("ringmaster_retries_total"), 0);
+}
+
+}  // namespace
+}  // namespace ringmaster::test
