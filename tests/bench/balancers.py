@@ -46,12 +46,13 @@ class Origins:
 # name: (config file, command, how a backend is named in the config)
 KINDS = {
     "relay": (None, lambda d, p, b: [PROGRAMS / "bench_relay", p, *b], None),
+    "least": (None, lambda d, p, b: [PROGRAMS / "bench_least", p, *b], None),
     "ringmaster": ("ringmaster.toml", lambda d, p, b: [BUILD / "ringmaster", "-c", d / "config"],
                    '[[backend]]\nname = "b{i}"\naddress = "127.0.0.1:{port}"\n'),
     "nginx": ("nginx.conf", lambda d, p, b: ["nginx", "-e", "stderr", "-c", d / "config"],
               "server 127.0.0.1:{port};\n"),
     "haproxy": ("haproxy.cfg", lambda d, p, b: ["haproxy", "-db", "-f", d / "config"],
-                "server b{i} 127.0.0.1:{port} pool-max-conn 256\n    "),
+                "server b{i} 127.0.0.1:{port} pool-max-conn 256 check inter 1s\n    "),
     "h2o": ("h2o.yaml", lambda d, p, b: ["h2o", "-m", "worker", "-c", d / "config"], ""),
 }
 
@@ -65,7 +66,7 @@ def add_build(binary):
 
 
 def installed(name):
-    return name in ("relay", "ringmaster") or shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
+    return name in ("relay", "least", "ringmaster") or shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
 
 
 class Balancer:

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Ringmaster beside nginx, HAProxy, h2o and a blind TCP relay: what each costs. Run by ./dev bench.
+"""Ringmaster beside nginx, HAProxy, h2o and two floors: what each costs. Run by ./dev bench. The
+floors are a blind TCP relay, and where it is about many connections, the least that a balancer can
+do (tests/bench/least.cc): what more of them cost it, they cost any program, for it is the kernel's.
 
 Every balancer is pinned to one core and its clients and origins to another; rounds are interleaved
 (A B C, then B C A, ...), so that what else the machine does falls on all alike; figures are medians,
@@ -22,7 +24,7 @@ import process_tree
 from balancers import BALANCER_CPU, BENCH_CPU, PROGRAMS, Balancer, Origins, add_build, installed, pinned
 
 RIVALS = ["nginx", "haproxy", "h2o"]
-BALANCERS = ["relay", "ringmaster", *RIVALS]
+BALANCERS = ["relay", "least", "ringmaster", *RIVALS]
 
 
 class Load:
@@ -103,21 +105,24 @@ class Bench:
         self.seconds = seconds
         self.origins = Origins()
 
+    def names_but(self, *left_out):
+        return [name for name in self.names if name not in left_out]
+
     @contextlib.contextmanager
-    def running(self, **options):
-        """All balancers at once: those not under load cost nothing."""
+    def running(self, names, **options):
+        """All of them at once: those not under load cost nothing."""
         with contextlib.ExitStack() as stack:
             balancers = []
-            for name in self.names:
+            for name in names:
                 balancer = Balancer(name, self.origins.ports, **options)
                 stack.callback(balancer.stop)
                 balancers.append(balancer)
             yield balancers
 
-    def compare(self, title, columns, figures_of, rounds=None, **options):
+    def compare(self, title, columns, figures_of, rounds=None, left_out=("least",), **options):
         """`figures_of(balancer)` for each, in interleaved rounds."""
         table = Table(title, columns)
-        with self.running(**options) as balancers:
+        with self.running(self.names_but(*left_out), **options) as balancers:
             for i in range(rounds or self.rounds):
                 turn = i % len(balancers)
                 for balancer in balancers[turn:] + balancers[:turn]:
@@ -139,11 +144,9 @@ class Bench:
         def figures(balancer):
             r = measure(balancer, "closed", 64, 100, self.seconds)
             return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
-        names, self.names = self.names, [name for name in self.names if name != "relay"]
         self.compare("The same with two workers, the cores shared with clients and origins",
-                     ["CPU µs/request", "requests/s"], figures, workers=2,
+                     ["CPU µs/request", "requests/s"], figures, left_out=("relay", "least"), workers=2,
                      cpus=(BALANCER_CPU, BENCH_CPU))
-        self.names = names
 
     def paced(self, rate=15000):
         """Rounds many and short: one stall of the machine fills the tail of a round, and only of that one."""
@@ -157,9 +160,8 @@ class Bench:
         def figures(balancer):
             r = measure(balancer, "connect", 64, 100, self.seconds)
             return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
-        names, self.names = self.names, [name for name in self.names if name != "relay"]
-        self.compare("A new connection for every request", ["CPU µs/request", "requests/s"], figures)
-        self.names = names
+        self.compare("A new connection for every request", ["CPU µs/request", "requests/s"], figures,
+                     left_out=("relay", "least"))
 
     def bodies(self, size, label):
         def figures(balancer):
@@ -173,9 +175,7 @@ class Bench:
         """Each balancer by itself, freshly started: memory that was used once stays used."""
         table = Table(f"{connections:,} idle keep-alive connections, PSS of all processes",
                       ["KiB each", "MiB in all", "MiB before", "MiB after they closed"])
-        for name in self.names:
-            if name == "relay":
-                continue
+        for name in self.names_but("relay", "least"):
             balancer = Balancer(name, self.origins.ports)
             before = process_tree.pss_kib(balancer.pid)
             load = Load(balancer, "idle", connections)
@@ -193,9 +193,7 @@ class Bench:
         answer of 1 MiB nobody reads."""
         table = Table(f"PSS after {connections:,} requests at once, and of a request that is stuck",
                       ["KiB each after the burst", "KiB each while stuck"])
-        for name in self.names:
-            if name == "relay":
-                continue
+        for name in self.names_but("relay", "least"):
             for _ in range(min(self.rounds, 5)):
                 table.add(name, [self._grown(name, "burst", connections, 100, rest=0.1),
                                  self._grown(name, "stalled", 200, 2**20, rest=1)])
@@ -215,10 +213,10 @@ class Bench:
 
     def scale(self, counts=(10, 64, 1000, 10000)):
         """The same work spread over more connections, 64 requests in flight, and all in flight."""
+        few, many = counts[0], counts[-1]
         table = Table("Small answers to ever more keep-alive clients, at most 64 requests in flight, CPU µs/request",
-                      [f"{count:,} clients" for count in counts] + [f"{counts[-1]:,} over 64"])
-        names, self.names = self.names, [name for name in self.names if name != "relay"]
-        with self.running() as balancers:
+                      [f"{count:,} clients" for count in counts] + [f"{many:,} over {few}", "µs more"])
+        with self.running(self.names_but("relay")) as balancers:
             for i in range(self.rounds):
                 turn = i % len(balancers)
                 for balancer in balancers[turn:] + balancers[:turn]:
@@ -226,24 +224,22 @@ class Bench:
                     for count in counts if i % 2 else counts[::-1]:
                         r = measure(balancer, "turns", count, 100, self.seconds, 64)
                         cpu[count] = r["cpu"] * 1e6 / r["requests"]
-                    table.add(balancer.name, [cpu[count] for count in counts] + [cpu[counts[-1]] / cpu[64]])
-        self.names = names
+                    table.add(balancer.name, [cpu[count] for count in counts] +
+                              [cpu[many] / cpu[few], cpu[many] - cpu[few]])
         table.show()
         for connections in (1000, 2000):
             def figures(balancer):
                 r = measure(balancer, "closed", connections, 100, self.seconds)
                 return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
             self.compare(f"{connections:,} requests in flight", ["CPU µs/request", "requests/s"], figures,
-                         rounds=3)
+                         left_out=("relay",))
 
     def many_backends(self, few=3, many=1000):
         """The same work over as many backends: names of their own, the addresses of the few."""
         ports = self.origins.ports
-        table = Table(f"Small answers over {many:,} backends, checks included where a balancer makes them",
-                      [f"of {few}: CPU µs/request", f"of {many:,}: CPU µs/request", "ratio"])
-        for name in self.names:
-            if name in ("relay", "h2o"):
-                continue  # these know no names
+        table = Table(f"Small answers over {many:,} backends, each checked once a second by those that can",
+                      [f"of {few}: CPU µs/request", f"of {many:,}: CPU µs/request", "ratio", "µs more"])
+        for name in self.names_but("relay", "h2o"):  # these know no names
             balancers = [Balancer(name, [ports[i % len(ports)] for i in range(count)]) for count in (few, many)]
             for i in range(self.rounds):
                 cpu = {}
@@ -251,14 +247,14 @@ class Bench:
                     r = measure(balancer, "closed", 64, 100, self.seconds)
                     cpu[balancer] = r["cpu"] * 1e6 / r["requests"]
                 of_few, of_many = (cpu[balancer] for balancer in balancers)
-                table.add(name, (of_few, of_many, of_many / of_few))
+                table.add(name, (of_few, of_many, of_many / of_few, of_many - of_few))
             for balancer in balancers:
                 balancer.stop()
         table.show()
 
     def syscalls(self):
         print("\n## System calls a small keep-alive request, by name (strace -c)\n")
-        with self.running() as balancers:
+        with self.running(self.names_but("least")) as balancers:
             for balancer in balancers:
                 with tempfile.NamedTemporaryFile("r") as out:
                     pids = [f"-p{pid}" for pid in process_tree.pids(balancer.pid)]
@@ -278,9 +274,7 @@ class Bench:
     def instructions(self, few=1000, many=5000):
         """User instructions a request: callgrind, the difference of a long and a short script."""
         table = Table("User instructions a small keep-alive request (callgrind)", ["instructions"])
-        for name in self.names:
-            if name == "h2o":  # dies under valgrind
-                continue
+        for name in self.names_but("least", "h2o"):  # h2o dies under valgrind
             table.add(name, [(self._counted(name, many) - self._counted(name, few)) / (many - few)])
         table.show()
 
