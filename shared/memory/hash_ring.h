@@ -114,7 +114,7 @@ class HashRing {
   // These three: of the first point at or after `hash`, round the end. Precondition: !is_empty().
   std::uint32_t locate(std::uint64_t hash) const noexcept;  // its position
   std::uint32_t owner(std::uint64_t hash) const noexcept;   // its upstream, for less
-  // Has the memory that owner() reads brought nearer meanwhile.
+  // Has what owner() reads brought nearer meanwhile. Of a ring that was laid out, empty or not.
   void prefetch(std::uint64_t hash) const noexcept { __builtin_prefetch(&slot_of(hash)); }
 
   // Walks from the key's own point, asking `accept(upstream)` once for each distinct upstream in

@@ -72,9 +72,8 @@ class Least {
 
   static void send(const Peer& to, std::string_view message) {
     const ssize_t n = ::send(to.fd, message.data(), message.size(), MSG_NOSIGNAL);
-    if (n != static_cast<ssize_t>(message.size()) && errno != EPIPE && errno != ECONNRESET) {
-      die("send");
-    }
+    if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) return;
+    if (n != static_cast<ssize_t>(message.size())) die("send");
   }
 
   static void forget_other(Peer& peer) {

@@ -21,12 +21,8 @@ class LoopTurn {
   std::uint32_t short_number() const noexcept {
     return static_cast<std::uint32_t>(number_) | 1u << 31;
   }
-  // Whether all that happens now was named by the kernel before anything was done in `turn`: it is
-  // the same one, unless so much happened in it that libuv asked the kernel a second time.
-  bool was_named_before(std::uint64_t turn) const noexcept {
-    return turn == number_ && events_ < kFewEvents;
-  }
-  // Whether was_named_before() may come to say no in this turn, by what is known so far.
+  // Whether so much happens in this turn, by what is known so far, that libuv may ask the kernel a
+  // second time: then not all that it still tells of came before all that was done.
   bool may_get_long() const noexcept { return last_was_long_ || events_ >= kFewEvents; }
   // True once in some events: a turn that is long because thousands ask at once is no hang.
   bool is_time_for_a_sign() noexcept {

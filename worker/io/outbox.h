@@ -37,14 +37,17 @@ class Outbox {
    protected:
     ~Pauser() = default;
   };
-  void set_pauser(Pauser& pauser) noexcept { pauser_ = &pauser; }  // outlives us
+  void set_pauser(Pauser& pauser) noexcept { pauser_ = &pauser; }  // for good
 
   // Sends what is held back. Calls the streams' owners (on_written), so it must be called by none
   // of them.
   void send_held();
-  // A turn may be long: what is held back should not wait for all of it. Asked before each read
+  // A turn may be long: what is held back should not wait for all of it, nor what the pauser does.
+  // Asked before each read
   // that the loop has told of, and told after any what came.
   bool is_due() const noexcept { return passed_ >= kDue; }
+  // Sends it, and in a long turn has the pauser do its part. To be called by no stream's owner, as
+  // send_held().
   void pause();
   void note_read(std::ptrdiff_t bytes) noexcept {
     turn_.note_event();

@@ -61,8 +61,8 @@ class TcpStream {
   // Reads what has come already, if anything has (true), as if the loop had told us of it.
   // Precondition: not reading.
   bool read_what_came() { return receive(); }
-  // The same in a turn of the loop that takes long, where the loop may not have told yet. False:
-  // nothing has come.
+  // Reads what the loop may not have told of yet, in a turn that takes long. False: nothing but,
+  // perhaps, the end.
   bool read_ahead();
 
   // Tells the owner, as on_read_end() does, if the connection broke while nothing was read. To be

@@ -48,7 +48,7 @@ class Balancer {
   // With a thousand backends, nothing of what choose() reads is in the caches. These bring it near
   // while other work is done: first what the ring says of a place, then what there is of its owner.
   void prefetch_owner(const Place& place) const noexcept { ring_.prefetch(place.hash); }
-  // Returns the owner; kNone: there are backups only.
+  // Returns the owner; kNone: the ring is empty.
   std::uint32_t prefetch_state(const Place& place) const noexcept;
 
   struct Choice {

@@ -14,6 +14,9 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint32_t kRetryAfterNoBackendS = 1;
+// So many answers find room in the outbox, and nobody else waits for long: clients that pipeline
+// may have the next request there as soon as one is answered.
+constexpr int kMostReadAhead = 64;
 // Where so many answers have not come yet, others that were asked for later have hardly either.
 constexpr int kMostInVain = 8;
 
@@ -62,7 +65,8 @@ void Proxy::look_for_clients() {
 // In a long turn the answers to its first requests are there long before its end. Read now, what
 // they need is still in the caches, and the next requests find their connections idle.
 void Proxy::on_pause() {
-  for (int in_vain = 0; in_vain < kMostInVain && !asked.empty();) {
+  int in_vain = 0;
+  for (int left = kMostReadAhead; left != 0 && in_vain != kMostInVain && !asked.empty(); --left) {
     Exchange& oldest = asked.front();
     asked.pop_front();
     if (!oldest.read_ahead()) ++in_vain;
@@ -218,7 +222,7 @@ bool Exchange::awaits_continue() const noexcept {
 // False: no answer has come yet.
 bool Exchange::read_ahead() {
   if (phase_ != Phase::kAwaiting || !upstream_) return true;
-  return upstream_->stream().read_ahead();
+  return upstream_->read_ahead();
 }
 
 // While an interim answer waits for the client, the backend is not listened to.
@@ -310,7 +314,7 @@ void Exchange::finish(Ending ending) {
 }
 
 void Exchange::enlist() noexcept {
-  if (!ActiveHook::is_linked()) proxy_.active.push_back(*this);
+  if (!ActiveHook::is_linked()) proxy_.active.push_front(*this);
 }
 
 }  // namespace ringmaster

@@ -28,6 +28,7 @@
 #include "worker/http/parser.h"
 #include "worker/http/request_id.h"
 #include "worker/io/handover.h"
+#include "worker/io/outbox.h"
 #include "worker/proxy/access_line.h"
 #include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
@@ -40,11 +41,15 @@ namespace ringmaster {
 class Exchange;
 
 // What the proxy's lists hold exchanges by. An exchange that ends leaves them.
-namespace bi = boost::intrusive;
-using ActiveHook = bi::list_base_hook<bi::tag<struct Active>, bi::link_mode<bi::auto_unlink>>;
-using AskedHook = bi::list_base_hook<bi::tag<struct Asked>, bi::link_mode<bi::auto_unlink>>;
+using ActiveHook =
+    boost::intrusive::list_base_hook<boost::intrusive::tag<struct Active>,
+                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using AskedHook =
+    boost::intrusive::list_base_hook<boost::intrusive::tag<struct Asked>,
+                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 template <class Hook>
-using ExchangeList = bi::list<Exchange, bi::base_hook<Hook>, bi::constant_time_size<false>>;
+using ExchangeList = boost::intrusive::list<Exchange, boost::intrusive::base_hook<Hook>,
+                                            boost::intrusive::constant_time_size<false>>;
 
 // What all exchanges of a worker share. Owned by Worker.
 struct Proxy final : private Outbox::Pauser {
@@ -71,7 +76,8 @@ struct Proxy final : private Outbox::Pauser {
   // its exchange notes.
   ResponseHead response;
   ExchangeList<ActiveHook> active;  // those that have a backend
-  // Those that asked their backend in a long turn of the loop, the first one first.
+  // Those that asked their backend in a long turn of the loop, the first one first, until they are
+  // read ahead, ask anew or end.
   ExchangeList<AskedHook> asked;
 
  private:
@@ -183,7 +189,7 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   }
   bool awaits_continue() const noexcept;
   bool came_before_request() const noexcept {
-    return sent_unseen_in_ != 0 && proxy_.context.outbox.turn().was_named_before(sent_unseen_in_);
+    return sent_unseen_in_ == proxy_.context.outbox.turn().number();
   }
   void arm_while_awaiting();
   void release_upstream() noexcept;

@@ -27,11 +27,10 @@ void Exchange::send_request() {
   if (write_request({buffer->data(), size}, &buffer)) pump_request();
 }
 
-// Of what was sent unseen, an answer that is read in the same turn might be none.
+// In a long turn nothing is sent unseen (use_backend): what is read ahead came after the request.
 void Exchange::note_asked() noexcept {
   AskedHook::unlink();
-  const bool is_long = proxy_.context.outbox.turn().may_get_long();
-  if (is_long && sent_unseen_in_ == 0) proxy_.asked.push_back(*this);
+  if (proxy_.context.outbox.turn().may_get_long()) proxy_.asked.push_back(*this);
 }
 
 void Exchange::pump_request() {

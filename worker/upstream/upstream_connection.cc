@@ -82,6 +82,12 @@ std::span<char> UpstreamConnection::read_room() {
   return input_->room();
 }
 
+bool UpstreamConnection::read_ahead() {
+  if (stream_.read_ahead()) return true;
+  if (input_ && input_->is_empty()) input_.reset();  // nothing waits in it
+  return false;
+}
+
 void UpstreamConnection::on_read(std::size_t n) {
   context_.beat_now_and_then();
   if (user_ == nullptr) {  // an answer that nobody asked for

@@ -57,6 +57,8 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   // How long the connection took to stand.
   std::uint64_t connect_ns() const noexcept { return connect_ns_; }
   TcpStream& stream() noexcept { return stream_; }
+  // As TcpStream::read_ahead().
+  bool read_ahead();
   // Bytes received and not consumed yet. May be taken away (moved from) to keep bytes of a pending
   // write.
   BufferLease& input() noexcept { return input_; }
