@@ -15,7 +15,7 @@ constexpr Duration kDrainGrace(1000);
 // How long we read on after the last answer, so that what is still coming does not reset the
 // connection before the client has read it (RFC 9112 section 9.6): between two reads, and in all.
 constexpr Duration kLinger(2000);
-constexpr std::uint64_t kMostLingerMs = 30'000;
+constexpr std::uint64_t kMostLingerS = 30;
 // So many requests that had come already are answered while the worker ends its connections: a
 // client that never stops sending would keep it.
 constexpr std::uint8_t kMostAnswersAtEnd = 100;
@@ -274,16 +274,17 @@ void ClientConnection::linger() {
   if (input_) input_.reset();
   stream_.start_reading();
   timer_.arm(all_.context().draining ? kDrainGrace : kLinger);
-  linger_until_ms_ = uv_now(all_.context().loop) + kMostLingerMs;
+  linger_until_s_ = static_cast<std::uint32_t>(uv_now(all_.context().loop) / 1000 + kMostLingerS);
 }
 
 // What comes now is of no interest; but as long as something does, the client may not have read the
 // answer yet.
 void ClientConnection::linger_on() {
   input_.reset();
-  const std::uint64_t now = uv_now(all_.context().loop);
-  if (all_.context().draining || now >= linger_until_ms_) return;
-  timer_.arm(std::min(kLinger, Duration(linger_until_ms_ - now)));
+  const std::uint64_t now_ms = uv_now(all_.context().loop);
+  const std::uint64_t until_ms = std::uint64_t{linger_until_s_} * 1000;
+  if (all_.context().draining || now_ms >= until_ms) return;
+  timer_.arm(std::min(kLinger, Duration(until_ms - now_ms)));
 }
 
 void ClientConnection::on_timeout() {

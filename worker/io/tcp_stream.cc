@@ -214,16 +214,16 @@ void TcpStream::forget_held() noexcept {
   held_back_ = false;
 }
 
-// Of a pending write, and of what the kernel holds.
-std::size_t TcpStream::untaken_bytes() const noexcept {
+// Of a pending write, which lies in a few buffers, and of what the kernel holds.
+std::uint32_t TcpStream::untaken_bytes() const noexcept {
   int held = 0;
   ::ioctl(fd(), SIOCOUTQ, &held);
-  return unsent_bytes() + static_cast<std::size_t>(held);
+  return static_cast<std::uint32_t>(unsent_bytes()) + static_cast<std::uint32_t>(held);
 }
 
 bool TcpStream::has_moved_on() noexcept {
   if (!writing_) return false;
-  const std::size_t untaken = untaken_bytes();
+  const std::uint32_t untaken = untaken_bytes();
   return untaken < std::exchange(untaken_, untaken);
 }
 

@@ -109,24 +109,24 @@ class TcpStream {
   bool receive();
   void send_held(uv_buf_t bytes, BufferLease hold);
   void forget_held() noexcept;
-  std::size_t untaken_bytes() const noexcept;
+  std::uint32_t untaken_bytes() const noexcept;
 
   // Borrowed: the owner embeds us, the outbox is the worker's.
   Owner& owner_;
   Outbox& outbox_;
   // Owned by libuv between open/adopt and on_closed.
   uv_tcp_t handle_;
-  std::size_t untaken_ = 0;  // when the pending write had to wait, or has_moved_on() looked
+  std::uint32_t untaken_ = 0;  // when the pending write had to wait, or has_moved_on() looked
   int fd_ = -1;
   std::uint32_t read_ahead_in_ = 0;  // turn of the loop, in short; 0: none
-  bool joined_ = false;              // the handle has the socket
-  bool reading_ = false;
-  bool ended_ = false;  // nothing will come any more: the owner is told so once
-  bool ended_writing_ = false;
-  bool writing_ = false;
-  bool held_back_ = false;
-  bool closing_ = false;
-  bool has_broken_ = false;
+  bool joined_ : 1 = false;          // the handle has the socket
+  bool reading_ : 1 = false;
+  bool ended_ : 1 = false;  // nothing will come any more: the owner is told so once
+  bool ended_writing_ : 1 = false;
+  bool writing_ : 1 = false;
+  bool held_back_ : 1 = false;
+  bool closing_ : 1 = false;
+  bool has_broken_ : 1 = false;
 };
 
 inline uv_buf_t as_buf(std::string_view bytes) noexcept {

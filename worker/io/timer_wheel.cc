@@ -5,19 +5,20 @@
 namespace ringmaster {
 
 void Timer::arm(std::chrono::milliseconds after) noexcept {
-  const std::uint64_t now = uv_now(wheel_.loop_);
-  deadline_ms_ = now + static_cast<std::uint64_t>(after.count());
+  const std::uint64_t deadline_ms =
+      uv_now(wheel_.loop_) + static_cast<std::uint64_t>(after.count());
+  deadline_ms_ = deadline_ms & kMostDeadlineMs;
   // A deadline that moved away leaves the timer where it is; it is put right when its slot comes
   // up.
-  if (slot_tick_ != 0 && slot_tick_ * TimerWheel::kTickMs <= deadline_ms_ + TimerWheel::kTickMs) {
-    return;
+  if (place_ != 0) {
+    if (wheel_.tick_of(*this) * TimerWheel::kTickMs <= deadline_ms + TimerWheel::kTickMs) return;
+    wheel_.unlink(*this);
   }
-  if (slot_tick_ != 0) wheel_.unlink(*this);
   wheel_.link(*this);
 }
 
 Timer::~Timer() {
-  if (slot_tick_ != 0) wheel_.unlink(*this);
+  if (place_ != 0) wheel_.unlink(*this);
 }
 
 TimerWheel::TimerWheel(uv_loop_t* loop)
@@ -26,12 +27,20 @@ TimerWheel::TimerWheel(uv_loop_t* loop)
   clock_->data = this;
 }
 
+// Of a linked timer: when its slot is run next.
+std::uint64_t TimerWheel::tick_of(const Timer& timer) const noexcept {
+  const std::uint64_t next = last_tick_ + 1;
+  return next + (std::uint64_t{timer.place_} - 1 - next) % kSlots;
+}
+
 void TimerWheel::link(Timer& timer) noexcept {
   const std::uint64_t now_tick = uv_now(loop_) / kTickMs;
   std::uint64_t tick = std::max(timer.deadline_ms_ / kTickMs, now_tick) + 1;
+  tick = std::min(tick, last_tick_ + kSlots - 1);
   if (tick > now_tick + kFar) tick -= tick % kFarGrid;
-  timer.slot_tick_ = tick;
-  Timer*& first = slots_[tick % kSlots];
+  const std::size_t slot = tick % kSlots;
+  timer.place_ = static_cast<std::uint16_t>(slot + 1);
+  Timer*& first = slots_[slot];
   timer.previous_ = nullptr;
   timer.next_ = first;
   if (first != nullptr) first->previous_ = &timer;
@@ -45,10 +54,10 @@ void TimerWheel::unlink(Timer& timer) noexcept {
   if (timer.previous_ != nullptr) {
     timer.previous_->next_ = timer.next_;
   } else {
-    slots_[timer.slot_tick_ % kSlots] = timer.next_;
+    slots_[timer.place_ - 1] = timer.next_;
   }
   if (timer.next_ != nullptr) timer.next_->previous_ = timer.previous_;
-  timer.slot_tick_ = 0;
+  timer.place_ = 0;
   --linked_;
 }
 
@@ -85,7 +94,6 @@ void TimerWheel::run_slot(std::uint64_t tick, std::uint64_t now_ms) noexcept {
   while (resume_ != nullptr) {
     Timer& timer = *resume_;
     resume_ = timer.next_;
-    if (timer.slot_tick_ > tick) continue;  // of a later turn of the wheel
     unlink(timer);
     if (timer.deadline_ms_ == 0) continue;
     if (timer.deadline_ms_ > now_ms) {

@@ -46,8 +46,10 @@ class Timer {
   // Links of the slot's list.
   Timer* previous_ = nullptr;
   Timer* next_ = nullptr;
-  std::uint64_t deadline_ms_ = 0;  // 0: disarmed
-  std::uint64_t slot_tick_ = 0;    // the tick whose slot it is linked in; 0: not linked
+  // One word for both: each connection has a timer.
+  static constexpr std::uint64_t kMostDeadlineMs = (std::uint64_t{1} << 48) - 1;
+  std::uint64_t deadline_ms_ : 48 = 0;  // of the loop's clock; 0: disarmed
+  std::uint16_t place_ = 0;             // one more than the index of its slot; 0: not linked
 };
 
 class TimerWheel {
@@ -58,6 +60,7 @@ class TimerWheel {
 
  private:
   friend class Timer;
+  // No timer is linked so many ticks ahead: the slot alone says at which tick it is run next.
   static constexpr std::size_t kSlots = 512;
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
   // A deadline so many ticks ahead is looked at first at the last multiple of kFarGrid before it,
@@ -65,6 +68,7 @@ class TimerWheel {
   static constexpr std::uint64_t kFar = 64;
   static constexpr std::uint64_t kFarGrid = 32;
 
+  std::uint64_t tick_of(const Timer& timer) const noexcept;
   void link(Timer& timer) noexcept;
   void unlink(Timer& timer) noexcept;
   void advance() noexcept;
