@@ -128,6 +128,25 @@ TEST(TimerWheel, LongTimesAreKeptExactlyAllTheSame) {
   EXPECT_LE(alarm.fired_at[0], start + 2'500 + 4 * TimerWheel::kTickMs);
 }
 
+// One is looked at when its slot comes up the first time, and one has moved closer after that.
+TEST(TimerWheel, ATimeLongerThanARoundOfTheWheelIsKept) {
+  Fixture f;
+  Alarm alarm(f.loop, f.wheel);
+  Alarm moved(f.loop, f.wheel);
+  const std::uint64_t start = uv_now(f.loop.get());
+  alarm.timer.arm(std::chrono::milliseconds(17'000));
+  moved.timer.arm(std::chrono::hours(24));
+  f.run_until(start + 16'500);
+  EXPECT_TRUE(alarm.fired_at.empty());
+  const std::uint64_t now = uv_now(f.loop.get());
+  moved.timer.arm(std::chrono::milliseconds(300));
+  f.run_until(now + 800);
+  ASSERT_EQ(alarm.fired_at.size(), 1u);
+  EXPECT_GE(alarm.fired_at[0], start + 17'000);
+  ASSERT_EQ(moved.fired_at.size(), 1u);
+  EXPECT_GE(moved.fired_at[0], now + 300);
+}
+
 TEST(TimerWheel, ManyThatWaitLongDoNotWakeTheLoop) {
   Fixture f;
   std::vector<std::unique_ptr<Alarm>> alarms;
