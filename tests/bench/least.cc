@@ -133,7 +133,5 @@ int main(int argc, char** argv) {
   using namespace ringmaster::bench;
   if (argc < 3) return 2;
   allow_many_files();
-  std::vector<std::uint16_t> backends;
-  for (int i = 2; i < argc; ++i) backends.push_back(port_of(argv[i]));
-  Least(port_of(argv[1]), std::move(backends)).run();
+  Least(port_of(argv[1]), ports_of(argc, argv, 2)).run();
 }

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <vector>
 
 namespace ringmaster::bench {
 
@@ -46,6 +47,13 @@ inline std::uint16_t port_of(const char* text) {
 inline void send_at_once(int fd) {
   const int on = 1;
   check(::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+}
+
+// Of a command line all that follows the first `skipped` words.
+inline std::vector<std::uint16_t> ports_of(int argc, char** argv, int skipped) {
+  std::vector<std::uint16_t> ports;
+  for (int i = skipped; i < argc; ++i) ports.push_back(port_of(argv[i]));
+  return ports;
 }
 
 // Port 0: any; bound_port() tells which.
