@@ -35,6 +35,7 @@ std::uint64_t TimerWheel::tick_of(const Timer& timer) const noexcept {
 
 void TimerWheel::link(Timer& timer) noexcept {
   const std::uint64_t now_tick = uv_now(loop_) / kTickMs;
+  if (linked_ == 0) last_tick_ = std::max(last_tick_, now_tick);  // empty, it stood still
   std::uint64_t tick = std::max(timer.deadline_ms_ / kTickMs, now_tick) + 1;
   tick = std::min(tick, last_tick_ + kSlots - 1);
   if (tick > now_tick + kFar) tick -= tick % kFarGrid;
@@ -66,7 +67,9 @@ void TimerWheel::wake_at(std::uint64_t tick) noexcept {
   const auto on_tick = [](uv_timer_t* clock) noexcept {
     if (auto* self = static_cast<TimerWheel*>(clock->data)) self->advance();
   };
-  uv_timer_start(clock_.get(), on_tick, tick * kTickMs - uv_now(loop_), 0);
+  // One that lies back, since the process was kept from running, is due at once.
+  const std::uint64_t at_ms = std::max(tick * kTickMs, uv_now(loop_));
+  uv_timer_start(clock_.get(), on_tick, at_ms - uv_now(loop_), 0);
 }
 
 void TimerWheel::wake_for_next() noexcept {

@@ -147,6 +147,32 @@ TEST(TimerWheel, ATimeLongerThanARoundOfTheWheelIsKept) {
   EXPECT_GE(moved.fired_at[0], now + 300);
 }
 
+// A worker without connections has no timers, and nothing turns its wheel.
+TEST(TimerWheel, OneThatStoodStillForLongKeepsTimesAgain) {
+  for (const std::uint64_t still_ms : {100u, 16'000u, 17'000u, 100'000u, 3'600'000u}) {
+    EventLoop loop;
+    loop.get()->time -= still_ms;  // so long ago the wheel is made
+    TimerWheel wheel{loop.get()};
+    uv_update_time(loop.get());
+    Alarm soon(loop, wheel);
+    Alarm later(loop, wheel);
+    const std::uint64_t start = uv_now(loop.get());
+    later.timer.arm(std::chrono::milliseconds(100));
+    soon.timer.arm(std::chrono::milliseconds(50));
+    auto end = open_handle<uv_timer_t>(&loop, uv_timer_init, loop.get());
+    uv_timer_start(
+        end.get(), [](uv_timer_t*) {}, 10'000, 0);
+    while (later.fired_at.empty() && uv_now(loop.get()) < start + 10'000) {
+      uv_run(loop.get(), UV_RUN_ONCE);
+    }
+    ASSERT_EQ(soon.fired_at.size(), 1u) << still_ms;
+    EXPECT_GE(soon.fired_at[0], start + 50);
+    ASSERT_EQ(later.fired_at.size(), 1u) << still_ms;
+    EXPECT_GE(later.fired_at[0], start + 100);
+    EXPECT_LT(later.fired_at[0], start + 10'000);
+  }
+}
+
 TEST(TimerWheel, ManyThatWaitLongDoNotWakeTheLoop) {
   Fixture f;
   std::vector<std::unique_ptr<Alarm>> alarms;
