@@ -105,8 +105,8 @@ int check(const Launch& launch) {
     fmt::print(stderr, "{}\n", format_problem(launch.config_file, problem));
   }
   if (!loaded.problems.empty()) return kExitUsage;
-  for (const std::string& warning : warnings_of(loaded.config)) {
-    fmt::print(stderr, "{}: warning: {}\n", launch.config_file, warning);
+  for (const ConfigProblem& warning : loaded.warnings) {
+    fmt::print(stderr, "{}\n", format_warning(launch.config_file, warning));
   }
   fmt::print("ok\n");
   return kExitOk;
@@ -166,7 +166,7 @@ int serve(const Options& options, const Launch& launch) {
             inherited.is_takeover ? "takes over" : "starts",
             options.demo ? "the demo's" : launch.config_file);
   raise_file_limit();
-  for (const std::string& warning : warnings_of(start->config)) log::warning("{}", warning);
+  for (const std::string& warning : start->warnings) log::warning("{}", warning);
   if (const auto warning = warning_of_file_limit(start->config.server))
     log::warning("{}", *warning);
   if (options.demo) {

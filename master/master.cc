@@ -99,6 +99,7 @@ Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inhe
     : launch_(launch),
       config_(start.config),
       config_text_(start.text),
+      config_warnings_(start.warnings),
       config_in_force_(std::move(inherited.config)),
       segment_(std::move(parts.segment)),
       listeners_(std::move(parts.listeners)),
@@ -277,6 +278,9 @@ void Master::act_on_notes() {
     supervisor_.renew();
   }
   if (stop_requests_ != 0 && !is_stopping()) begin_stop();
+  if (is_stopping() && std::exchange(reload_requests_, 0) != 0) {
+    log::warning("SIGHUP: no reload, the service is stopping");
+  }
 }
 
 void Master::become_ready() {

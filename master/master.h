@@ -120,6 +120,7 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
   // Owned, in the order in which they need each other.
   const Config config_;
   const std::string config_text_;
+  const std::vector<std::string> config_warnings_;  // of StartConfig
   std::string config_in_force_;  // its text: ours, or until then that of the config before
   Segment segment_;
   std::vector<Listener> listeners_;

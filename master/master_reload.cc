@@ -12,7 +12,6 @@
 #include <sstream>
 #include <utility>
 
-#include "master/config/config_warnings.h"
 #include "master/generation.h"
 #include "master/master.h"
 #include "master/systemd/service_store.h"
@@ -141,7 +140,7 @@ void Master::complete_reload() {
       fmt::format("generation {} serves: {} of {} backends up, {}", generation_, health_.up_count(),
                   config_.backends.size(), counted(supervisor_.serving(), "worker"));
   log::info("reloaded: {}", done);
-  for (const std::string& warning : warnings_of(config_)) done += "\nwarning: " + warning;
+  for (const std::string& warning : config_warnings_) done += "\n" + warning;
   reloader_.succeed(done);
 }
 

@@ -15,6 +15,7 @@
 #include "master/config/config_reader.h"
 #include "master/config/config_schema.h"
 #include "master/config/config_text.h"
+#include "master/config/config_warnings.h"
 #include "shared/base/unique_fd.h"
 
 namespace ringmaster {
@@ -127,6 +128,7 @@ LoadedConfig load_config(std::string_view toml_text) {
     LoadedConfig loaded;
     read_schema(document, loaded.config);
     loaded.problems = document.take_problems();
+    if (loaded.problems.empty()) loaded.warnings = warnings_of(loaded.config, document);
     return loaded;
   } catch (const toml::parse_error& error) {
     const toml::source_position at = error.source().begin;
@@ -154,6 +156,10 @@ std::string find_control_socket(std::string_view toml_text) {
 std::string format_problem(std::string_view file, const ConfigProblem& problem) {
   if (problem.line == 0) return fmt::format("{}: {}", file, problem.message);
   return fmt::format("{}:{}:{}: {}", file, problem.line, problem.column, problem.message);
+}
+
+std::string format_warning(std::string_view file, const ConfigProblem& warning) {
+  return format_problem(file, {warning.line, warning.column, "warning: " + warning.message});
 }
 
 }  // namespace ringmaster

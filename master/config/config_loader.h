@@ -18,6 +18,7 @@ inline constexpr const char* kDefaultConfig = "/etc/ringmaster/ringmaster.toml";
 struct LoadedConfig {
   Config config;                        // usable only if there are no problems
   std::vector<ConfigProblem> problems;  // by position
+  std::vector<ConfigProblem> warnings;  // by position, where there are no problems
 };
 
 // The whole text, also of a pipe, for which it may have to wait. The error reads on from the file's
@@ -34,5 +35,7 @@ std::string find_control_socket(std::string_view toml_text);
 
 // "FILE:LINE:COLUMN: message", or "FILE: message" for the file as a whole.
 std::string format_problem(std::string_view file, const ConfigProblem& problem);
+// "FILE:LINE:COLUMN: warning: message".
+std::string format_warning(std::string_view file, const ConfigProblem& warning);
 
 }  // namespace ringmaster

@@ -270,9 +270,7 @@ std::string ConfigReader::hint_for_key(const KnownTable* table, std::string_view
 }
 
 std::vector<ConfigProblem> ConfigReader::take_problems() {
-  std::stable_sort(problems_.begin(), problems_.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
-  });
+  sort_by_position(problems_);
   return std::move(problems_);
 }
 

@@ -127,9 +127,13 @@ class ConfigReader {
 
   TableReader table(const std::string& name);                // [name]
   std::vector<TableReader> tables(const std::string& name);  // [[name]]
-  // Where the value of a key is, or line 0.
+  // Where the value of a key of [table] is, or of the [[table]] of that index; or line 0.
   toml::source_position position_of(std::string_view table, std::string_view key) const {
-    return root_[table][key] ? root_[table][key].node()->source().begin : toml::source_position{};
+    return position_of(root_[table][key]);
+  }
+  toml::source_position position_of(std::string_view table, std::size_t index,
+                                    std::string_view key) const {
+    return position_of(root_[table][index][key]);
   }
   void problem(toml::source_position at, std::string_view path, std::string_view what);
   // After everything has been read: what is in the file and was never asked for.
@@ -139,6 +143,9 @@ class ConfigReader {
 
  private:
   friend class TableReader;
+  static toml::source_position position_of(toml::node_view<const toml::node> value) {
+    return value ? value.node()->source().begin : toml::source_position{};
+  }
   struct KnownTable {
     std::string name;
     bool is_list;                   // [[name]]

@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "master/config/config_problem.h"
+#include "master/config/config_reader.h"
 #include "shared/config.h"
 
 namespace ringmaster {
 
-// A line each.
-std::vector<std::string> warnings_of(const Config& config);
+// By position. `document`: what `config` was read from.
+std::vector<ConfigProblem> warnings_of(const Config& config, const ConfigReader& document);
 
 // Whether this process' limit on open files, which its workers inherit, is too low for
 // max_connections: what --check cannot know, of a service with limits of its own.

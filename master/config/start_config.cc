@@ -18,6 +18,13 @@ std::string describe(const std::string& file, const std::vector<ConfigProblem>& 
   return text;
 }
 
+std::vector<std::string> describe_warnings(const std::string& file,
+                                           const std::vector<ConfigProblem>& warnings) {
+  std::vector<std::string> lines;
+  for (const ConfigProblem& warning : warnings) lines.push_back(format_warning(file, warning));
+  return lines;
+}
+
 // A pipe keeps a start waiting for who writes to it: nothing runs yet that a stop would have to end
 // in order.
 Result<std::string> read_config_of_start(const std::string& file) {
@@ -44,7 +51,8 @@ std::optional<StartConfig> last_good_config(const Inheritance& inherited,
   if (inherited.config.empty()) return std::nullopt;
   LoadedConfig loaded = load_config(inherited.config);
   if (!loaded.problems.empty()) return std::nullopt;
-  return StartConfig{std::move(loaded.config), inherited.config, failure};
+  return StartConfig{std::move(loaded.config), inherited.config,
+                     describe_warnings("last good config", loaded.warnings), failure};
 }
 
 std::optional<StartConfig> choose_config(const Launch& launch, const Inheritance& inherited) {
@@ -54,8 +62,11 @@ std::optional<StartConfig> choose_config(const Launch& launch, const Inheritance
   const bool is_demo = launch.config_file.empty();
   const std::string file = is_demo ? "demo config" : launch.config_file;
   auto text = is_demo ? Result<std::string>(demo_config_text()) : read_config(file, inherited);
-  LoadedConfig loaded = text ? load_config(*text) : LoadedConfig{{}, {{0, 0, text.error()}}};
-  if (loaded.problems.empty()) return StartConfig{std::move(loaded.config), *std::move(text), {}};
+  LoadedConfig loaded = text ? load_config(*text) : LoadedConfig{{}, {{0, 0, text.error()}}, {}};
+  if (loaded.problems.empty()) {
+    return StartConfig{
+        std::move(loaded.config), *std::move(text), describe_warnings(file, loaded.warnings), {}};
+  }
 
   const std::string problems = describe(file, loaded.problems);
   if (auto last = last_good_config(inherited, problems)) return last;

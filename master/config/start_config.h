@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "master/takeover/inheritance.h"
 #include "master/takeover/reloader.h"
@@ -13,8 +14,9 @@ namespace ringmaster {
 
 struct StartConfig {
   Config config;
-  std::string text;     // what it was read from
-  std::string failure;  // not empty: this is the last good one, and why
+  std::string text;                   // what it was read from
+  std::vector<std::string> warnings;  // lines that name file and place
+  std::string failure;                // not empty: this is the last good one, and why
 };
 
 // The config that `launch` names, unless `inherited` says that it failed already. Nothing when

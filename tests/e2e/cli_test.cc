@@ -196,18 +196,21 @@ TEST(Check, WarnsOfWhatIsHardlyMeant) {
   const std::string first = "[[backend]]\nname = \"s1\"\naddress = \"localhost:1\"\n";
   const Finished finished = check(
       "[server]\nlisten = \"0.0.0.0:1\"\n[log]\naccess = \"/no/such/access.log\"\n"
+      "[admin]\nsocket = \"/proc\"\n"
       "[health]\ninterval = \"1s\"\ntimeout = \"2s\"\nfast_interval = \"3s\"\n" +
       first + twin);
   EXPECT_EQ(finished.exit, kOk) << finished.log;
   EXPECT_EQ(finished.output, "ok\n");
   for (const char* warning :
-       {"backends \"s1\" and \"s2\" have the same .*", "backend \"s1\" is this balancer itself.*",
-        "log\\.access = .* there is no directory /no/such, .*",
-        "health\\.timeout = \"2s\" is longer than health\\.interval = \"1s\": .*",
-        "health\\.fast_interval = \"3s\" is longer .*"}) {
-    EXPECT_TRUE(has_line(finished.log, std::string("c\\.toml: warning: ") + warning))
-        << warning << "\n"
-        << finished.log;
+       {"4:10: warning: log\\.access = .* there is no directory /no/such, so .*",
+        "6:10: warning: admin\\.socket = \"/proc\": that is a directory, .*",
+        "9:11: warning: health\\.timeout = \"2s\" is longer than health\\.interval = \"1s\": .*",
+        "10:17: warning: health\\.fast_interval = \"3s\" is longer .*",
+        "13:11: warning: backend \"s1\" is this balancer itself.*",
+        "16:11: warning: backends \"s1\" and \"s2\" have the same .*",
+        "16:11: warning: backend \"s2\" is this balancer itself.*"}) {
+    EXPECT_TRUE(has_line(finished.log, std::string("c\\.toml:") + warning)) << warning << "\n"
+                                                                            << finished.log;
   }
 }
 

@@ -90,6 +90,24 @@ TEST(Stop, AWorkerThatIsFullStopsInOrder) {
       << ringmaster.process().log();
 }
 
+TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
+  Event never;
+  Backend backend("s1", wait_for(never));
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+  const auto says = [&](const char* what) {
+    return wait_until([&] { return ringmaster.process().log().find(what) != std::string::npos; });
+  };
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(says("stopping")) << ringmaster.process().log();
+  ringmaster.process().signal(SIGHUP);
+  EXPECT_TRUE(says("SIGHUP: no reload")) << ringmaster.process().log();
+  EXPECT_EQ(ringmaster.stop(SIGINT), kCut);
+  never.set();
+}
+
 class StopTwice : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(After, StopTwice, ::testing::Values(SIGINT, SIGTERM), [](const auto& row) {
   return std::string(row.param == SIGINT ? "SIGINT" : "SIGTERM");
