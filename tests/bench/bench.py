@@ -148,12 +148,23 @@ class Bench:
                      ["CPU µs/request", "requests/s"], figures, left_out=("relay", "least"), workers=2,
                      cpus=(BALANCER_CPU, BENCH_CPU))
 
-    def paced(self, rate=15000):
+    def capacity(self):
+        """Requests/s of the best rival when saturated."""
+        def of(balancer):
+            rounds = [measure(balancer, "closed", 64, 100, self.seconds) for _ in range(3)]
+            return statistics.median(r["requests"] / r["seconds"] for r in rounds)
+        with self.running([name for name in self.names if name in RIVALS] or self.names[:1]) as rivals:
+            return max(map(of, rivals))
+
+    def paced(self, share=0.3):
         """Rounds many and short: one stall of the machine fills the tail of a round, and only of that one."""
+        rate = round(share * self.capacity(), -3)
+
         def figures(balancer):
             r = measure(balancer, "open", 64, 100, self.seconds * 0.4, rate)
             return (r["p99_us"], r["p50_us"], r["p99.9_us"], r["cpu"] * 1e6 / r["requests"])
-        self.compare(f"Open loop at {rate:,} requests/s, latency from the due time",
+        self.compare(f"Open loop at {rate:,.0f} requests/s, {share:.0%} of what the best rival can do; latency from "
+                     "the due time",
                      ["p99 µs", "p50 µs", "p99.9 µs", "CPU µs/request"], figures, rounds=self.rounds * 3)
 
     def connections(self):
