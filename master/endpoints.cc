@@ -25,6 +25,10 @@ AdminResponse text(int status, std::string line) {
   return {status, "text/plain; charset=utf-8", std::move(line) + "\n", {}};
 }
 
+AdminResponse as_json(std::string body) {
+  return {200, kStatusContentType, std::move(body), {}};
+}
+
 AdminResponse only_by_post() {
   AdminResponse response = text(405, "this changes something: use POST");
   response.fields = {{"Allow", "POST"}};
@@ -40,17 +44,17 @@ AdminResponse recorder(const Segment& segment, const AdminRequest& request) {
   if (query.starts_with(kLast)) {
     std::from_chars(query.data() + kLast.size(), query.data() + query.size(), last);
   }
-  return {200, "application/json", render_recorder(segment, last, dead_only), {}};
+  return as_json(render_recorder(segment, last, dead_only));
 }
 
 // GET /why, the id in X-Request-Id: there it needs no escaping.
 AdminResponse why(const Segment& segment, const AdminRequest& request) {
   const std::string_view id = request.field("x-request-id");
   std::string json = render_requests_called(segment, id);
-  if (!json.empty()) return {200, "application/json", std::move(json), {}};
-  return text(404, fmt::format("no request is called {}, or its worker has handled {} newer ones "
-                               "since",
-                               id, kRecordedRequests));
+  if (!json.empty()) return as_json(std::move(json));
+  return text(
+      404, fmt::format("no request is called {}, or its worker has handled {} newer ones since", id,
+                       kRecordedRequests));
 }
 
 std::unique_ptr<AdminServer> start_server(uv_loop_t* loop, UniqueFd listener, AdminRoutes routes,
@@ -110,18 +114,18 @@ AdminRoutes Endpoints::reports() {
   routes["/"] = [this](const AdminRequest& request) {
     return answer_with_page(request, [this] { return overview(); });
   };
-  routes["/status"] = [this](const AdminRequest& request) -> AdminResponse {
+  routes["/status"] = [this](const AdminRequest& request) {
     const bool has_histograms = request.query == "histograms";
-    return {200, kStatusContentType, render_status(report(), has_histograms), {}};
+    return as_json(render_status(report(), has_histograms));
   };
-  routes["/status/ring"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, kStatusContentType, ring_report_.render(report()), {}};
+  routes["/status/ring"] = [this](const AdminRequest&) {
+    return as_json(ring_report_.render(report()));
   };
-  routes["/status/config"] = [this](const AdminRequest&) -> AdminResponse {
-    return {200, kStatusContentType, render_config(subject_.config_text), {}};
+  routes["/status/config"] = [this](const AdminRequest&) {
+    return as_json(render_config(subject_.config_text));
   };
   routes["/healthz"] = [](const AdminRequest&) -> AdminResponse { return text(200, "ok"); };
-  routes["/readyz"] = [this](const AdminRequest&) { return ready(); };
+  routes["/readyz"] = [this](const AdminRequest&) { return readiness(); };
   return routes;
 }
 
@@ -154,7 +158,7 @@ std::string Endpoints::overview() {
          "\nMore at /status /metrics /healthz /readyz, and in a browser a page at /\n";
 }
 
-AdminResponse Endpoints::ready() {
+AdminResponse Endpoints::readiness() {
   if (is_stopping()) return text(503, "stopping");
   if (owner_.phase() == MasterPhase::kStarting) return text(503, "starting");
   if (!has_backend_in_use()) return text(503, "no backend is in use");

@@ -65,7 +65,7 @@ class Endpoints {
 
  private:
   AdminRoutes reports();
-  AdminResponse ready();
+  AdminResponse readiness();  // of /readyz
   AdminResponse order_reload(const AdminRequest& request);
   AdminResponse set_drained(const AdminRequest& request, bool drained);
   AdminResponse reopen(const AdminRequest& request);

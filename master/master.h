@@ -85,7 +85,7 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
   void start_timers();
 
   // Notes for the loop, and orders that only wait for it.
-  void on_health_changed(std::uint32_t) override { health_changed_ = true; }
+  void on_health_changed() override { health_changed_ = true; }
   MasterPhase phase() const noexcept override { return phase_; }
   void on_reload_ordered(UniqueFd waiter) override;
   void on_reopen_ordered() override { renews_ = true; }

@@ -30,11 +30,6 @@ constexpr std::uint64_t kRenewalMs = 5'000;
 // An exec that failed is tried again after this.
 constexpr std::uint64_t kExecAgainMs = 5'000;
 
-// Survives the exec.
-UniqueFd duplicate(int fd) {
-  return UniqueFd(fd >= 0 ? ::dup(fd) : -1);
-}
-
 void log_lines(const std::string& text) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) log::error("{}", line);
@@ -146,23 +141,23 @@ void Master::complete_reload() {
 
 Handoff Master::build_handoff(const std::string& failure) {
   Handoff handoff;
-  handoff.memory = duplicate(segment_.fd());
-  handoff.report = duplicate(report_fd_.get());
-  handoff.hand_over_in = duplicate(handover_.in.get());
-  handoff.hand_over_out = duplicate(handover_.out.get());
+  handoff.memory = duplicate_for_exec(segment_.fd());
+  handoff.report = duplicate_for_exec(report_fd_.get());
+  handoff.handover = {duplicate_for_exec(handover_.in.get()),
+                      duplicate_for_exec(handover_.out.get())};
   for (const auto* listeners : {&listeners_, &unclaimed_}) {
     for (const Listener& listener : *listeners) {
-      handoff.listeners.push_back({duplicate(listener.socket.get()), listener.address,
+      handoff.listeners.push_back({duplicate_for_exec(listener.socket.get()), listener.address,
                                    listener.configured, listener.is_systemds});
     }
   }
   handoff.admin.push_back(
-      {duplicate(endpoints_.admin_listener()), admin_address_, admin_configured_, false});
+      {duplicate_for_exec(endpoints_.admin_listener()), admin_address_, admin_configured_, false});
   for (const Listener& listener : former_admin_) {
     handoff.admin.push_back(
-        {duplicate(listener.socket.get()), listener.address, listener.configured, false});
+        {duplicate_for_exec(listener.socket.get()), listener.address, listener.configured, false});
   }
-  handoff.control = {duplicate(control_.socket.get()), control_.path};
+  handoff.control = {duplicate_for_exec(control_.socket.get()), control_.path};
   handoff.workers = supervisor_.duplicate_workers();
   handoff.reloads = reloader_.duplicate_queue();
   handoff.renews = renews_;

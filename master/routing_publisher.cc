@@ -68,11 +68,9 @@ Result<std::vector<std::uint32_t>> publish_routing(const Config& config, Segment
   if (auto claimed = segment.claim_routing(generation); !claimed) return Error{claimed.error()};
   RoutingTable& table = segment.routing(generation);
   table = {};
-  table.generation = generation;
-  table.route_count = static_cast<std::uint32_t>(config.backends.size());
   for (std::size_t i = 0; i < config.backends.size(); ++i) {
     const BackendConfig& backend = config.backends[i];
-    table.routes[upstreams[i]] = {upstreams[i], backend.weight, backend.max_connections,
+    table.routes[upstreams[i]] = {backend.weight, backend.max_connections,
                                   backend.backup ? 1u : 0u};
   }
   write_ring(config, upstreams, /*backup=*/false, segment, generation);

@@ -1,7 +1,6 @@
 #include "worker/worker.h"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 #include <csignal>
@@ -192,10 +191,6 @@ class Worker {
 }  // namespace
 
 int run_worker(WorkerBirth birth) {
-  ::prctl(PR_SET_NAME, kWorkerProcessName);
-  ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGINT, SIG_IGN);  // a terminal's ^C goes to the whole group; the master decides
-  ::signal(SIGHUP, SIG_IGN);
   log::start(fmt::format("worker {}", birth.slot), birth.config.log.level);
   uv_loop_t loop;
   if (uv_loop_init(&loop) != 0) return kWorkerCannotStart;

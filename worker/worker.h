@@ -7,7 +7,8 @@
 namespace ringmaster {
 
 // Runs the worker to its end; returns the process's exit code. Called in the child, with a clean
-// stack, deaf to what a terminal sends, and no descriptor of the master's open but those given.
+// stack, deaf to SIGPIPE and to what a terminal sends, and no descriptor of the master's open but
+// those given.
 int run_worker(WorkerBirth birth);
 
 }  // namespace ringmaster

@@ -30,8 +30,8 @@ struct AdminLimits {
   std::chrono::milliseconds idle_timeout{30'000};     // between two requests
   std::chrono::milliseconds request_timeout{10'000};  // for a whole request head
   std::chrono::milliseconds write_timeout{10'000};    // for a whole response
-  std::chrono::milliseconds linger_timeout{
-      1'000};  // for the client to take the last answer and close
+  // For the client to take the last answer and close.
+  std::chrono::milliseconds linger_timeout{1'000};
 };
 
 class AdminConnection {
@@ -97,8 +97,8 @@ class AdminConnection {
   OwnedHandle<uv_timer_t> timer_;
   AdminParser parser_;
   State state_ = State::kReading;
-  std::string
-      input_;  // received, not parsed yet: what a pipelining client sent ahead, one read at most
+  // Received, not parsed yet: what a pipelining client sent ahead, one read at most.
+  std::string input_;
   std::uint64_t waits_since_ms_ = 0;
   bool was_answered_ = false;
   bool keep_alive_ = false;  // after the response that is being written

@@ -123,8 +123,7 @@ Result<ControlSocket> open_control_socket(const std::string& path) {
   if (is_our_link(path)) ::unlink(path.c_str());  // it leads to a socket of ours
   if (connect_to_control_socket(path).ok()) {
     return Error{"control socket " + path +
-                 ": another ringmaster answers there; give each its own "
-                 "admin.socket"};
+                 ": another ringmaster answers there; give each its own admin.socket"};
   }
   remove_socket_at(path);  // a dead master's
 

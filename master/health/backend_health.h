@@ -13,8 +13,8 @@ struct BackendHealth {
   HealthCause cause = HealthCause::kNone;
   std::string reason;         // of the latest change: "connect: connection refused, 2 of 2"
   std::int64_t since_ms = 0;  // of what it is, milliseconds since 1970; 0: not known
-  std::string
-      last_result;  // of the latest probe: "200", "connect: connection refused"; "" before it
+  // Of the latest probe: "200", "connect: connection refused"; "" before it.
+  std::string last_result;
   double last_duration_ms = 0;
   std::uint32_t successes = 0;  // probes in a row
   std::uint32_t failures = 0;   // probes in a row

@@ -36,7 +36,7 @@ Duration since(std::uint64_t then_ns) noexcept {
 // "200", "connected", "connect: connection refused".
 std::string describe(HealthCause cause, const std::string& detail) {
   if (cause == HealthCause::kNone) return detail;
-  return fmt::format("{}: {}", kHealthCauseLabels[static_cast<std::size_t>(cause)], detail);
+  return fmt::format("{}: {}", label(cause), detail);
 }
 
 Duration random_between(double low, double high, Duration of, std::minstd_rand& random) {
@@ -257,8 +257,7 @@ void BackendWatch::log_change(HealthState before) {
   const bool is_down = machine_.state() == HealthState::kDown;
   const bool is_up = machine_.state() == HealthState::kUp && before != HealthState::kSuspect;
   if (!is_down && !is_up) {
-    return log::debug("{} {}: {}", name,
-                      kHealthStateLabels[static_cast<std::size_t>(machine_.state())], reason_);
+    return log::debug("{} {}: {}", name, label(machine_.state()), reason_);
   }
   if (!lines_.admits(monotonic_ms())) return;
   if (is_down && subject_.shared.is_drained()) {
@@ -276,8 +275,7 @@ void BackendWatch::log_what_was_left_out() {
   const std::uint64_t now = monotonic_ms();
   if (!lines_.owes(now) || !lines_.admits(now)) return;
   log::warning("{} has changed often; it is {} now: {}{}", subject_.backend.name,
-               kHealthStateLabels[static_cast<std::size_t>(machine_.state())], reason_,
-               lines_.note());
+               label(machine_.state()), reason_, lines_.note());
 }
 
 void BackendWatch::set_drained(bool drained) {

@@ -62,7 +62,7 @@ void HealthMonitor::start(std::uint32_t serving) {
 
 void HealthMonitor::put_in_force() {
   for (const auto& watch : watches_) watch->settle();
-  observer_.on_health_changed(watches_.front()->upstream());
+  observer_.on_health_changed();
 }
 
 bool HealthMonitor::is_used_by(std::uint32_t generation, std::uint32_t upstream) const noexcept {
@@ -98,7 +98,7 @@ void HealthMonitor::on_watch_news(BackendWatch& watch, bool state_changed) {
     --awaited_;
   }
   if (state_changed || is_first) reconsider_panic();
-  if (state_changed) observer_.on_health_changed(watch.upstream());
+  if (state_changed) observer_.on_health_changed();
 }
 
 // Backups come first: as long as one of them is up, nobody needs those that are down. Whom an
@@ -142,13 +142,12 @@ void HealthMonitor::reconsider_panic() {
   if (panicking_) {
     log::warning(
         "only {} of {} backends are up, less than health.panic_threshold = {}: health is ignored "
-        "and "
-        "all of them get requests; see why the probes fail with `ringmaster ctl status`",
+        "and all of them get requests; see why the probes fail with `ringmaster ctl status`",
         up_count(), watches_.size(), config_.health.panic_threshold);
   } else {
     log::info("{} of {} backends are up: health counts again", up_count(), watches_.size());
   }
-  observer_.on_health_changed(watches_.front()->upstream());
+  observer_.on_health_changed();
 }
 
 std::size_t HealthMonitor::try_another_address(BackendWatch& watch) {

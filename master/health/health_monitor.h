@@ -27,7 +27,7 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   // Only takes notes: it is called in the middle of libuv's callbacks.
   class Observer {
    public:
-    virtual void on_health_changed(std::uint32_t upstream) = 0;
+    virtual void on_health_changed() = 0;
 
    protected:
     ~Observer() = default;
@@ -57,7 +57,7 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
   // Lookups that have not been answered; the process cannot exit() in order before they are.
   bool has_lookups_under_way() const noexcept { return resolver_.has_lookups_under_way(); }
   bool first_round_done() const noexcept { return started_ && awaited_ == 0; }
-  std::size_t up_count() const noexcept;  // backends up or suspect
+  std::size_t up_count() const noexcept;  // backends up or suspect, and not drained
   // So few backends are up that all are used (health.panic_threshold).
   bool is_panicking() const noexcept { return panicking_; }
 

@@ -23,8 +23,8 @@ namespace ringmaster {
 struct ProbeResult {
   HealthCause cause;   // kNone: healthy
   std::string detail;  // "200", "connection refused", "no answer within 500 ms"
-  bool is_ours =
-      false;  // it failed for want of something on our side: says nothing about the backend
+  // It failed for want of something on our side: says nothing about the backend.
+  bool is_ours = false;
 };
 
 // What a probe of this backend sends; empty for a mere TCP connection.

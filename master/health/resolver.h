@@ -47,8 +47,8 @@ class Resolver {
   struct Timing {
     Duration refresh;
     Duration retry;  // while never resolved
-    Duration
-        patience;  // with an answer that does not come, before a name never resolved is reported
+    // With an answer that does not come, before a name never resolved is reported.
+    Duration patience;
   };
   static constexpr Timing kTiming{Duration{10'000}, Duration{1'000}, Duration{2'000}};
 

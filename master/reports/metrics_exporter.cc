@@ -58,11 +58,6 @@ Rows gather(const ReportSource& source) {
   return rows;
 }
 
-bool is_up(HealthState state) noexcept {
-  return state == HealthState::kUp || state == HealthState::kSuspect ||
-         state == HealthState::kSlowStart;
-}
-
 void add_requests(MetricFamilies& families, const Rows& rows, const WorkerTotals& workers) {
   auto requests = families.counter("requests_total",
                                    "Requests answered through a backend, one per client request.");
@@ -100,8 +95,7 @@ void add_outcomes(MetricFamilies& families, const Rows& rows, const WorkerTotals
     rejected.add({{"reason", info.label}}, workers.rejected[static_cast<std::size_t>(info.reason)]);
   }
   auto retries = families.counter("ringmaster_retries_total",
-                                  "Retried requests, by the backend that failed them and "
-                                  "why.");
+                                  "Retried requests, by the backend that failed them and why.");
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < kRetryCauseLabels.size(); ++i) {
       retries.add({{"backend", row.name}, {"cause", kRetryCauseLabels[i]}}, row.totals.retries[i]);
@@ -117,7 +111,7 @@ void add_states(MetricFamilies& families, const Rows& rows) {
   auto up = families.gauge("ringmaster_backend_up",
                            "1 while a backend is in use, else 0; a suspect one is in use.");
   for (const auto& row : rows) {
-    if (row.is_configured) up.add({{"backend", row.name}}, is_up(row.state) ? 1.0 : 0.0);
+    if (row.is_configured) up.add({{"backend", row.name}}, is_in_use(row.state) ? 1.0 : 0.0);
   }
 
   auto states = families.gauge("ringmaster_backend_state",
@@ -129,8 +123,7 @@ void add_states(MetricFamilies& families, const Rows& rows) {
     const HealthState state =
         row.state == HealthState::kUnknown ? HealthState::kDown : row.state;  // not in use yet
     for (const HealthState shown : kShown) {
-      const auto label = kHealthStateLabels[static_cast<std::size_t>(shown)];
-      states.add({{"backend", row.name}, {"state", label}}, shown == state ? 1.0 : 0.0);
+      states.add({{"backend", row.name}, {"state", label(shown)}}, shown == state ? 1.0 : 0.0);
     }
   }
 }

@@ -90,8 +90,8 @@ std::string render_anew(const ReportSource& source, const std::vector<std::uint8
   std::map<std::uint32_t, int> index_of{{kNobody, -1}};
   for (std::size_t i = 0; i < source.upstreams.size(); ++i) {
     index_of[source.upstreams[i]] = static_cast<int>(i);
-    backends.push_back(
-        {{"name", source.config.backends[i].name}, {"state", kHealthStateLabels[states[i]]}});
+    backends.push_back({{"name", source.config.backends[i].name},
+                        {"state", label(static_cast<HealthState>(states[i]))}});
   }
   Json home = Json::array(), serves = Json::array();
   for (std::uint32_t i = 0; i < kRingPlaces; ++i) {

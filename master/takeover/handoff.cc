@@ -18,19 +18,6 @@ using Json = nlohmann::json;
 
 constexpr int kFormat = 1;
 
-template <class Visit>
-void for_each_descriptor(const Handoff& handoff, Visit&& visit) {
-  for (const UniqueFd* fd : {&handoff.memory, &handoff.report, &handoff.hand_over_in,
-                             &handoff.hand_over_out, &handoff.control.socket}) {
-    visit(fd->get());
-  }
-  for (const auto& listener : handoff.listeners) visit(listener.socket.get());
-  for (const auto& listener : handoff.admin) visit(listener.socket.get());
-  for (const auto& worker : handoff.workers) visit(worker.control.get());
-  for (const auto& waiter : handoff.reloads.waiters) visit(waiter.get());
-  for (const auto& waiter : handoff.reloads.later) visit(waiter.get());
-}
-
 Json to_json(const std::vector<Listener>& listeners) {
   Json list = Json::array();
   for (const Listener& listener : listeners) {
@@ -61,7 +48,7 @@ Json to_json(const Handoff& handoff) {
   return {{"format", kFormat},
           {"memory", handoff.memory.get()},
           {"report", handoff.report.get()},
-          {"hand_over", {handoff.hand_over_in.get(), handoff.hand_over_out.get()}},
+          {"hand_over", {handoff.handover.in.get(), handoff.handover.out.get()}},
           {"listeners", to_json(handoff.listeners)},
           {"admin", to_json(handoff.admin)},
           {"control", {{"fd", handoff.control.socket.get()}, {"path", handoff.control.path}}},
@@ -89,14 +76,19 @@ std::vector<Listener> listeners_from(const Json& list) {
   return listeners;
 }
 
+// Close-on-exec from now on.
+UniqueFd fd_at(const Json& number) {
+  UniqueFd fd(number.get<int>());
+  if (fd.is_open()) ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
 Handoff from_json(const Json& json) {
   if (json.at("format").get<int>() != kFormat) throw std::runtime_error("its format is unknown");
   Handoff handoff;
-  const auto fd_at = [](const Json& number) { return UniqueFd(number.get<int>()); };
   handoff.memory = fd_at(json.at("memory"));
   handoff.report = fd_at(json.at("report"));
-  handoff.hand_over_in = fd_at(json.at("hand_over").at(0));
-  handoff.hand_over_out = fd_at(json.at("hand_over").at(1));
+  handoff.handover = {fd_at(json.at("hand_over").at(0)), fd_at(json.at("hand_over").at(1))};
   handoff.listeners = listeners_from(json.at("listeners"));
   handoff.admin = listeners_from(json.at("admin"));
   handoff.control.socket = fd_at(json.at("control").at("fd"));
@@ -146,11 +138,7 @@ Result<std::optional<Handoff>> read_handoff() {
   const UniqueFd memo(std::atoi(number));
   ::unsetenv(kHandoffVariable);
   try {
-    Handoff handoff = from_json(Json::parse(read_all(memo.get())));
-    for_each_descriptor(handoff, [](int fd) {
-      if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-    });
-    return std::optional<Handoff>(std::move(handoff));
+    return std::optional<Handoff>(from_json(Json::parse(read_all(memo.get()))));
   } catch (const std::exception& error) {
     return Error{std::string("cannot read the previous image's handoff: ") + error.what()};
   }

@@ -15,6 +15,7 @@
 #include "master/takeover/handed_backends.h"
 #include "shared/base/result.h"
 #include "shared/base/unique_fd.h"
+#include "shared/handover_channel.h"
 
 namespace ringmaster {
 
@@ -38,9 +39,8 @@ struct ReloadQueue {
 // survive exec, and are closed if it comes to none.
 struct Handoff {
   UniqueFd memory;  // the segment's memfd
-  UniqueFd report;
-  UniqueFd hand_over_in;
-  UniqueFd hand_over_out;
+  UniqueFd report;  // the eventfd that workers ring
+  HandoverChannel handover;
   std::vector<Listener> listeners;
   std::vector<Listener> admin;  // the present one first
   ControlSocket control;

@@ -11,49 +11,38 @@ namespace {
 
 // In the place of memory that this build cannot use: all of it that was handed over as text. Where
 // that fails the master will try once more, and say why.
-void start_anew(Inheritance& inherited, const std::vector<HandedBackend>& backends) {
+void start_anew(Inheritance& inherited) {
   auto segment = Segment::create();
   if (!segment) return;
   segment->config_archive().keep(inherited.config);
-  furnish(*segment, backends);
+  furnish(*segment, inherited.backends);
   inherited.segment.emplace(*std::move(segment));
 }
 
-void adopt_memory(Inheritance& inherited, UniqueFd memory,
-                  const std::vector<HandedBackend>& backends) {
-  if (!memory.is_open()) return;
-  if (inherited.config.empty()) inherited.config = Segment::archived_config(memory.get());
-  auto segment = Segment::adopt(std::move(memory));
+void adopt_memory(Inheritance& inherited) {
+  if (!inherited.memory.is_open()) return;
+  if (inherited.config.empty()) inherited.config = Segment::archived_config(inherited.memory.get());
+  auto segment = Segment::adopt(std::move(inherited.memory));
   if (segment) {
     inherited.segment.emplace(*std::move(segment));
     return;
   }
   log::warning("{}: starting with a fresh one; counters and rate limits start from zero",
                segment.error());
-  if (inherited.is_takeover) start_anew(inherited, backends);
+  if (inherited.is_takeover) start_anew(inherited);
   std::move(inherited.workers.begin(), inherited.workers.end(),
             std::back_inserter(inherited.strangers));
   inherited.workers.clear();
 }
 
 Inheritance take_over(Handoff handoff) {
-  Inheritance inherited;
-  inherited.is_takeover = true;
-  inherited.listeners = std::move(handoff.listeners);
-  inherited.admin = std::move(handoff.admin);
-  inherited.control = std::move(handoff.control);
-  inherited.report = std::move(handoff.report);
-  inherited.handover = {std::move(handoff.hand_over_in), std::move(handoff.hand_over_out)};
-  for (HandedWorker& worker : handoff.workers) {
-    const bool is_known = worker.slot < kMaxWorkerSlots;
-    (is_known ? inherited.workers : inherited.strangers).push_back(std::move(worker));
-  }
-  inherited.reloads = std::move(handoff.reloads);
-  inherited.renews = handoff.renews;
-  inherited.calls_orphans = handoff.calls_orphans;
-  inherited.config = std::move(handoff.config);
-  inherited.failure = std::move(handoff.failure);
-  adopt_memory(inherited, std::move(handoff.memory), handoff.backends);
+  Inheritance inherited{std::move(handoff), /*is_takeover=*/true};
+  const auto unknown = std::stable_partition(
+      inherited.workers.begin(), inherited.workers.end(),
+      [](const HandedWorker& worker) { return worker.slot < kMaxWorkerSlots; });
+  std::move(unknown, inherited.workers.end(), std::back_inserter(inherited.strangers));
+  inherited.workers.erase(unknown, inherited.workers.end());
+  adopt_memory(inherited);
   return inherited;
 }
 
@@ -70,7 +59,8 @@ Inheritance find_inheritance() {
   if (stored.handover.in.is_open() && stored.handover.out.is_open()) {
     inherited.handover = std::move(stored.handover);
   }
-  adopt_memory(inherited, std::move(stored.memory), {});
+  inherited.memory = std::move(stored.memory);
+  adopt_memory(inherited);
   return inherited;
 }
 

@@ -4,33 +4,21 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "master/takeover/handoff.h"
-#include "shared/handover_channel.h"
 #include "shared/memory/segment.h"
 
 namespace ringmaster {
 
-struct Inheritance {
+// What was handed over, in so far as nobody has taken it yet, and what was made of it. After a
+// crash it is filled from what systemd kept. `config` is the last good one's text, or empty where
+// there is none to go back to, as after a stop in order.
+struct Inheritance : Handoff {
   bool is_takeover = false;  // this image follows on one that served: the same process, other code
-  std::optional<Segment> segment;
-  std::vector<Listener> listeners;
-  std::vector<Listener> admin;
-  ControlSocket control;
-  UniqueFd report;
-  HandoverChannel handover;
-  std::vector<HandedWorker> workers;
+  std::optional<Segment> segment = {};  // what `memory` is, if this build knows its layout
   // Workers that serve in a memory whose layout this build does not know: only signals reach them.
-  std::vector<HandedWorker> strangers;
-  ReloadQueue reloads;
-  bool renews = false;
-  bool calls_orphans = false;
-  // The text of the last good one: better than none for who follows on a crash or an exec. Empty
-  // where there is none to go back to, as after a stop in order.
-  std::string config;
-  std::string failure;  // of the image before: go back to the last good config
+  std::vector<HandedWorker> strangers = {};
 
   // Of an attempt that failed: they may fit the next one.
   void take_back(std::vector<Listener> clients, std::vector<Listener> for_admin);

@@ -162,8 +162,10 @@ pid_t Reloader::child() const noexcept {
 
 ReloadQueue Reloader::duplicate_queue() const {
   ReloadQueue copy;
-  for (const UniqueFd& waiter : queue_.waiters) copy.waiters.emplace_back(::dup(waiter.get()));
-  for (const UniqueFd& waiter : queue_.later) copy.later.emplace_back(::dup(waiter.get()));
+  for (const UniqueFd& waiter : queue_.waiters)
+    copy.waiters.push_back(duplicate_for_exec(waiter.get()));
+  for (const UniqueFd& waiter : queue_.later)
+    copy.later.push_back(duplicate_for_exec(waiter.get()));
   copy.again = queue_.again;
   return copy;
 }

@@ -29,7 +29,8 @@ constexpr std::uint64_t kLongestBackOffMs = 5'000;
 constexpr int kRatherThanMaster = 100;
 constexpr int kMostExpendable = 1'000;
 
-constexpr std::array kMasterSignals{SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGCHLD, SIGPIPE};
+// A terminal sends these to the whole group, and it is for the master to decide what they mean.
+constexpr std::array kSignalsOfTheMaster{SIGINT, SIGQUIT, SIGHUP};
 
 std::string describe_end(int status) {
   if (WIFSIGNALED(status)) {
@@ -161,9 +162,9 @@ WorkerBirth Supervisor::leave_master(std::uint32_t slot, UniqueFd control) {
   segment_.slot(slot).set_pid(::getpid());
   offer_to_oom_killer();
   uv_loop_fork(resources_.loop);  // until here the child shares the master's epoll set and signals
-  for (const int signal : kMasterSignals) ::signal(signal, SIG_IGN);
-  ::signal(SIGTERM, SIG_DFL);
-  ::signal(SIGCHLD, SIG_DFL);
+  for (const int signal : kSignalsOfTheMaster) ::signal(signal, SIG_IGN);
+  for (const int signal : {SIGTERM, SIGCHLD}) ::signal(signal, SIG_DFL);
+  ::signal(SIGPIPE, SIG_IGN);
   const HandoverChannel& handover = resources_.handover;
   std::vector<int> kept{segment_.fd(),     control.get(),      resources_.report_fd,
                         handover.in.get(), handover.out.get(), log::descriptor()};
@@ -380,7 +381,7 @@ std::vector<HandedWorker> Supervisor::duplicate_workers() const {
   for (const WorkerProcess& worker : workers_) duplicates.push_back(worker.duplicate());
   for (const HandedWorker& stranger : strangers_) {
     // Without its channel it would take us for dead, and drain.
-    duplicates.push_back({stranger.pid, kMaxWorkerSlots, UniqueFd(::dup(stranger.control.get())),
+    duplicates.push_back({stranger.pid, kMaxWorkerSlots, duplicate_for_exec(stranger.control.get()),
                           stranger.started_ms, 0});
   }
   return duplicates;

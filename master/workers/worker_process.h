@@ -3,7 +3,6 @@
 #pragma once
 
 #include <sys/types.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <utility>
@@ -52,7 +51,7 @@ class WorkerProcess {
   std::uint32_t generation() const noexcept { return slot_->generation(); }
   WorkerOrder last_order() const noexcept { return slot_->order(); }
   HandedWorker duplicate() const {
-    return {pid_,        slot_index_,  UniqueFd(::dup(control_.get())),
+    return {pid_,        slot_index_,  duplicate_for_exec(control_.get()),
             started_ms_, deadline_ms_, superseded_};
   }
   void ring_it() noexcept { ring(control_.get()); }

@@ -38,4 +38,9 @@ inline UniqueFd duplicate_of(int fd) noexcept {
   return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
 }
 
+// Likewise, but one that survives an exec.
+inline UniqueFd duplicate_for_exec(int fd) noexcept {
+  return UniqueFd(::fcntl(fd, F_DUPFD, 3));
+}
+
 }  // namespace ringmaster

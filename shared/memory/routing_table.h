@@ -13,18 +13,14 @@
 
 namespace ringmaster {
 
-struct Route {
-  std::uint32_t upstream;  // index into the segment's upstream table
-  std::uint32_t weight;
+struct alignas(16) Route {        // never over two cache lines
+  std::uint32_t weight;           // 0: not in this generation
   std::uint32_t max_connections;  // requests in flight, of all workers; 0: no limit
   std::uint32_t backup;           // 0 or 1
 };
 
 struct alignas(kCacheLine) RoutingTable {
-  std::uint32_t generation;
-  std::uint32_t route_count;
-  std::array<std::uint32_t, 14> reserved;
-  std::array<Route, kMaxUpstreams> routes;  // indexed by upstream; weight 0: not in this generation
+  std::array<Route, kMaxUpstreams> routes;  // indexed by upstream
 };
 static_assert(std::is_trivially_copyable_v<RoutingTable>);
 static_assert(sizeof(RoutingTable) % kCacheLine == 0);

@@ -24,7 +24,7 @@ namespace bip = boost::interprocess;
 
 constexpr std::uint64_t kMagic = 0x524d'5345'474d'4e54;  // "RMSEGMNT"
 // Raised when the meaning of some bytes changes and their size does not.
-constexpr std::uint64_t kLayoutVersion = 7;
+constexpr std::uint64_t kLayoutVersion = 8;
 // Tests build a program with another one: it takes ours for a layout that it does not know.
 #ifndef RINGMASTER_LAYOUT_SALT
 #define RINGMASTER_LAYOUT_SALT 0

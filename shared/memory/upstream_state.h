@@ -22,6 +22,14 @@ namespace ringmaster {
 enum class HealthState : std::uint8_t { kUnknown, kUp, kSuspect, kDown, kDraining, kSlowStart };
 inline constexpr std::array<std::string_view, 6> kHealthStateLabels{
     "unknown", "up", "suspect", "down", "draining", "slow_start"};
+constexpr std::string_view label(HealthState state) noexcept {
+  return kHealthStateLabels[static_cast<std::size_t>(state)];
+}
+// Gets new requests.
+constexpr bool is_in_use(HealthState state) noexcept {
+  return state == HealthState::kUp || state == HealthState::kSuspect ||
+         state == HealthState::kSlowStart;
+}
 
 // How much of its traffic a backend gets, in 1/kAllKeys: a key is admitted or not by its own hash,
 // so that under a growing share each key comes back once.
@@ -33,6 +41,9 @@ inline constexpr KeyShare kAllKeys = 0xffff;
 enum class HealthCause : std::uint8_t { kNone, kConnect, kTimeout, kStatus, kProtocol, kResolve };
 inline constexpr std::array<std::string_view, 6> kHealthCauseLabels{
     "none", "connect", "timeout", "status", "protocol", "resolve"};
+constexpr std::string_view label(HealthCause cause) noexcept {
+  return kHealthCauseLabels[static_cast<std::size_t>(cause)];
+}
 
 class alignas(kCacheLine) UpstreamState {
  public:

@@ -6,6 +6,7 @@
 
 #include <sys/eventfd.h>
 
+#include <csignal>
 #include <string>
 
 #include "master/routing_publisher.h"
@@ -62,5 +63,6 @@ int serve(const Config& config) {
 int main(int argc, char** argv) {
   using namespace ringmaster;
   log::start("worker", log::Level::kInfo);
+  ::signal(SIGPIPE, SIG_IGN);
   return bench::serve(bench::config_for(argc - 1, argv + 1));
 }

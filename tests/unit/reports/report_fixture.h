@@ -28,7 +28,7 @@ class ReportFixture : public testing::Test, protected HealthMonitor::Observer {
     monitor_ = std::make_unique<HealthMonitor>(loop_.get(), config_, segment_, upstreams_,
                                                static_cast<HealthMonitor::Observer&>(*this));
   }
-  void on_health_changed(std::uint32_t) override {}
+  void on_health_changed() override {}
 
   MetricsSlab& slab_of(std::uint32_t slot) {
     segment_.use_slot(slot);
