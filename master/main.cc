@@ -1,19 +1,15 @@
 // The one composition root: the command line, and the only place that knows both master and worker.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <limits.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -24,6 +20,7 @@
 #include "master/ctl/ctl.h"
 #include "master/demo/demo_backends.h"
 #include "master/demo/demo_config.h"
+#include "master/launch.h"
 #include "master/master.h"
 #include "master/version.h"
 #include "worker/worker.h"
@@ -186,29 +183,6 @@ int serve(const Options& options, const Launch& launch) {
   if (outcome.birth) ::_exit(run_worker(*std::move(outcome.birth)));
   if ((*master)->has_lookups_under_way()) leave_without_waiting(outcome.exit_code);
   return outcome.exit_code;
-}
-
-bool is_same_file(const std::string& one, const std::string& other) {
-  struct stat a;
-  struct stat b;
-  return ::stat(one.c_str(), &a) == 0 && ::stat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
-         a.st_ino == b.st_ino;
-}
-
-// The file that this program was started from, also if another has taken its place meanwhile. As it
-// was named, if by a path: a link on the way ("current") may lead to a new version by the next
-// reload.
-std::string path_of_binary(const std::string& name) {
-  std::error_code ignored;
-  const std::string named = std::filesystem::absolute(name, ignored);
-  const bool is_path = name.find('/') != std::string::npos;
-  if (is_path && is_same_file(named, "/proc/self/exe")) return named;
-  std::array<char, PATH_MAX> path;
-  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
-  std::string binary = size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : "";
-  constexpr std::string_view kReplaced = " (deleted)";
-  if (binary.ends_with(kReplaced)) binary.resize(binary.size() - kReplaced.size());
-  return binary;
 }
 
 // Runs `task`, which prints. A success that nobody was told of is none.

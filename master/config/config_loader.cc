@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -51,46 +50,6 @@ LoadedConfig only_problem(ConfigProblem problem) {
   LoadedConfig loaded;
   loaded.problems.push_back(std::move(problem));
   return loaded;
-}
-
-// Leaves the others where they are. `line`: from 1 on.
-void blank_line(std::string& text, std::size_t line) {
-  std::size_t begin = 0;
-  for (; line > 1; --line) {
-    const std::size_t end = text.find('\n', begin);
-    if (end == text.npos) break;
-    begin = end + 1;
-  }
-  const std::size_t end = std::min(text.find('\n', begin), text.size());
-  std::fill(text.begin() + static_cast<std::ptrdiff_t>(begin),
-            text.begin() + static_cast<std::ptrdiff_t>(end), ' ');
-}
-
-// From its heading to the next; empty if there is none.
-std::string_view find_table(std::string_view toml_text, std::string_view heading) {
-  std::size_t at = 0;
-  while (!toml_text.substr(at).starts_with(heading)) {
-    const std::size_t end = toml_text.find('\n', at);
-    if (end == toml_text.npos) return {};
-    at = end + 1;
-  }
-  return toml_text.substr(at, toml_text.find("\n[", at) - at);
-}
-
-// Line by line, what is no TOML is passed over.
-std::string read_control_socket(std::string toml_text) {
-  constexpr int kMostBrokenLines = 100;
-  for (int broken = 0; broken < kMostBrokenLines; ++broken) {
-    try {
-      const toml::table root = toml::parse(toml_text);
-      return root["admin"]["socket"].value_or(std::string());
-    } catch (const toml::parse_error& error) {
-      blank_line(toml_text, error.source().begin.line);
-    } catch (const std::exception&) {
-      break;
-    }
-  }
-  return {};
 }
 
 Error unreadable(std::string_view why) {
@@ -142,15 +101,6 @@ LoadedConfig load_config_file(const std::string& path) {
   const Result<std::string> text = read_config_file(path);
   if (!text.ok()) return only_problem({0, 0, text.error()});
   return load_config(*text);
-}
-
-std::string find_control_socket(std::string_view toml_text) {
-  // The table by itself first: what is not closed before it breaks all that follows.
-  for (const std::string_view part : {find_table(toml_text, "[admin]"), toml_text}) {
-    std::string socket = read_control_socket(std::string(part));
-    if (!socket.empty()) return socket;
-  }
-  return {};
 }
 
 std::string format_problem(std::string_view file, const ConfigProblem& problem) {

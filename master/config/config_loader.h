@@ -30,8 +30,6 @@ inline constexpr const char* kReadButOnce =
     "cannot be read again: it is not a regular file; restart the service instead, or use a file";
 LoadedConfig load_config(std::string_view toml_text);
 LoadedConfig load_config_file(const std::string& path);
-// The admin.socket of a config that may be broken in any other place; empty: none can be made out.
-std::string find_control_socket(std::string_view toml_text);
 
 // "FILE:LINE:COLUMN: message", or "FILE: message" for the file as a whole.
 std::string format_problem(std::string_view file, const ConfigProblem& problem);

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "master/launch.h"
 #include "master/takeover/inheritance.h"
-#include "master/takeover/reloader.h"
 #include "shared/config.h"
 
 namespace ringmaster {

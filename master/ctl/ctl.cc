@@ -1,21 +1,15 @@
 #include "master/ctl/ctl.h"
 
 #include <fmt/format.h>
-#include <llhttp.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
-#include "master/admin/control_socket.h"
-#include "master/config/config_loader.h"
+#include "master/ctl/control_client.h"
+#include "master/ctl/control_place.h"
 #include "master/ctl/flight_prose.h"
 #include "master/reports/flight_report.h"
 #include "master/reports/status_table.h"
@@ -24,123 +18,12 @@ namespace ringmaster {
 namespace {
 
 constexpr int kRefused = 1;
-constexpr int kPatienceS = 5;
-// Where the packaged service has its socket.
-constexpr const char* kServiceSocket = "/run/ringmaster/control.sock";
 
-constexpr const char* kWhere = "\nwhere is the master's control socket? Give it with --socket";
-
-struct Answer {
-  int status = 0;
-  std::string body;
-};
-
-// Where the master may listen, the surest place first. The service's own place leads to it whatever
-// its config says by now; for any other, the config must tell.
-Result<std::vector<std::string>> find_sockets(const CtlOptions& options) {
-  if (!options.socket.empty()) return std::vector{options.socket};
-  std::vector<std::string> places;
-  if (const std::string ours = service_control_path(); !ours.empty()) {
-    places.push_back(ours);
-  } else if (options.config_file == kDefaultConfig) {
-    places.push_back(kServiceSocket);
-  }
-  // Also of a file that was just broken: then more than ever somebody wants to look.
-  const Result<std::string> text = read_config_file(options.config_file);
-  const std::string configured = text ? find_control_socket(*text) : std::string();
-  if (!configured.empty()) places.push_back(configured);
-  if (!places.empty()) return places;
-  if (!text) return Error{options.config_file + ": " + text.error() + kWhere};
-  const LoadedConfig loaded = load_config(*text);
-  std::string why;
-  for (const ConfigProblem& problem : loaded.problems) {
-    why += (why.empty() ? "" : "\n") + format_problem(options.config_file, problem);
-  }
-  if (why.empty()) why = options.config_file + " names no admin.socket";
-  return Error{why + kWhere};
-}
-
-// To the first that answers.
-Result<UniqueFd> connect_to_master(const CtlOptions& options) {
-  const auto places = find_sockets(options);
+Result<ControlAnswer> ask(const CtlOptions& options, const ControlRequest& request) {
+  if (!options.socket.empty()) return ask_master({options.socket}, request);
+  const auto places = find_control_places(options.config_file);
   if (!places) return Error{places.error()};
-  std::string errors;
-  for (const std::string& place : *places) {
-    auto socket = connect_to_control_socket(place);
-    if (socket) return socket;
-    errors += socket.error() + "; ";
-  }
-  return Error{errors +
-               "is ringmaster running, with admin.socket set or under systemd? Give the socket "
-               "with --socket"};
-}
-
-Result<bool> send_all(int socket, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error{std::string("the master does not listen: ") + std::strerror(errno)};
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
-// A master that turns its loop answers at once; but a reload waits for its new workers.
-void limit_wait(int socket) {
-  const timeval patience{.tv_sec = kPatienceS, .tv_usec = 0};
-  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-}
-
-// One response, read to its end.
-Result<Answer> receive(int socket) {
-  Answer answer;
-  bool complete = false;
-  struct State {
-    Answer& answer;
-    bool& complete;
-  } state{answer, complete};
-  llhttp_settings_t settings;
-  llhttp_settings_init(&settings);
-  settings.on_body = [](llhttp_t* parser, const char* at, std::size_t size) {
-    static_cast<State*>(parser->data)->answer.body.append(at, size);
-    return 0;
-  };
-  settings.on_message_complete = [](llhttp_t* parser) {
-    static_cast<State*>(parser->data)->complete = true;
-    return 0;
-  };
-  llhttp_t parser;
-  llhttp_init(&parser, HTTP_RESPONSE, &settings);
-  parser.data = &state;
-  std::array<char, 65'536> bytes;
-  while (!complete) {
-    const ssize_t n = ::recv(socket, bytes.data(), bytes.size(), 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) {
-      return Error{fmt::format(
-          "no answer from the master for {} s: it hangs, or is stopped; if it goes on it may still "
-          "do what was asked",
-          kPatienceS)};
-    }
-    if (n <= 0) return Error{"the master closed the connection without an answer; see its log"};
-    if (llhttp_execute(&parser, bytes.data(), static_cast<std::size_t>(n)) != HPE_OK) {
-      return Error{"cannot read the master's answer"};
-    }
-  }
-  answer.status = parser.status_code;
-  return answer;
-}
-
-// `fields`: whole lines, each with its CRLF.
-Result<Answer> ask(const CtlOptions& options, std::string_view method, std::string_view target,
-                   std::string_view fields = "") {
-  auto socket = connect_to_master(options);
-  if (!socket) return Error{socket.error()};
-  const std::string request = fmt::format(
-      "{} {} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n{}\r\n", method, target, fields);
-  if (auto sent = send_all(socket->get(), request); !sent) return Error{sent.error()};
-  if (options.command != "reload") limit_wait(socket->get());
-  return receive(socket->get());
+  return ask_master(*places, request);
 }
 
 // What came of an order, or why there is no answer: a text for people or for a program.
@@ -156,13 +39,14 @@ int report(bool is_ok, std::string_view text, bool json) {
   return is_ok ? 0 : kRefused;
 }
 
-int report(const Result<Answer>& answer, bool json) {
+int report(const Result<ControlAnswer>& answer, bool json) {
   if (!answer) return report(false, (json ? "" : "ringmaster ctl: ") + answer.error(), json);
   return report(answer->status == 200, answer->body, json);
 }
 
 // GETs JSON, and prints it as it is or as `render` tells it to people.
-int show(const Result<Answer>& answer, bool json, std::string (*render)(const std::string&)) {
+int show(const Result<ControlAnswer>& answer, bool json,
+         std::string (*render)(const std::string&)) {
   if (!answer || answer->status != 200) return report(answer, json);
   fmt::print("{}", json ? answer->body : render(answer->body));
   return 0;
@@ -171,7 +55,7 @@ int show(const Result<Answer>& answer, bool json, std::string (*render)(const st
 int show_recorder(const CtlOptions& options) {
   const std::string target =
       options.dead ? "/recorder?dead" : fmt::format("/recorder?last={}", options.last);
-  return show(ask(options, "GET", target), options.json, render_recorder_table);
+  return show(ask(options, {"GET", target}), options.json, render_recorder_table);
 }
 
 // May stand in a request as it is.
@@ -185,8 +69,8 @@ int show_why(const CtlOptions& options) {
   if (!is_visible(id)) {
     return report(Error{"a request ID has visible characters only"}, options.json);
   }
-  return show(ask(options, "GET", "/why", fmt::format("X-Request-Id: {}\r\n", id)), options.json,
-              render_request_story);
+  const std::string field = fmt::format("X-Request-Id: {}\r\n", id);
+  return show(ask(options, {"GET", "/why", field}), options.json, render_request_story);
 }
 
 }  // namespace
@@ -243,18 +127,19 @@ int run_ctl(const CtlOptions& options) {
     return kRefused;
   }
   if (options.command == "status") {
-    return show(ask(options, "GET", "/status"), options.json, render_status_table);
+    return show(ask(options, {"GET", "/status"}), options.json, render_status_table);
   }
   if (options.command == "recorder") return show_recorder(options);
   if (options.command == "why") return show_why(options);
-  if (options.command == "reload" || options.command == "reopen") {
-    return report(ask(options, "POST", "/" + options.command), options.json);
+  if (options.command == "reload") {
+    return report(ask(options, {"POST", "/reload", {}, /*takes_its_time=*/true}), options.json);
   }
+  if (options.command == "reopen") return report(ask(options, {"POST", "/reopen"}), options.json);
   if (!is_visible(options.argument)) {
     return report(Error{"a backend's name has no blanks and no control characters"}, options.json);
   }
   const std::string target = fmt::format("/{}?{}", options.command, options.argument);
-  return report(ask(options, "POST", target), options.json);
+  return report(ask(options, {"POST", target}), options.json);
 }
 
 }  // namespace ringmaster

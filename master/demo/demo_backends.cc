@@ -138,7 +138,7 @@ class DemoConnection {
 
 }  // namespace
 
-Result<bool> start_demo_backends(const std::vector<BackendConfig>& backends) {
+Result<void> start_demo_backends(const std::vector<BackendConfig>& backends) {
   std::vector<Listener> listeners;
   std::vector<std::string> names;
   for (const BackendConfig& backend : backends) {
@@ -150,7 +150,7 @@ Result<bool> start_demo_backends(const std::vector<BackendConfig>& backends) {
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return Error{"cannot start the demo backends: fork failed"};
-  if (child > 0) return true;
+  if (child > 0) return {};
   if (::getppid() != parent) ::_exit(0);
   serve(std::move(listeners), std::move(names));
 }

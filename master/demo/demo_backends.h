@@ -14,6 +14,6 @@ namespace ringmaster {
 //   GET /anything   200, with the backend's name and the path
 //   GET /sleep/N    the same after N seconds (60 at most): something to be in flight at a shutdown
 // On success the child is running; it ends with the parent.
-Result<bool> start_demo_backends(const std::vector<BackendConfig>& backends);
+Result<void> start_demo_backends(const std::vector<BackendConfig>& backends);
 
 }  // namespace ringmaster

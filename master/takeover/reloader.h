@@ -14,17 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "master/launch.h"
 #include "master/takeover/handoff.h"
 #include "shared/base/unique_fd.h"
 
 namespace ringmaster {
-
-// How to run this program again: the path of its file, and its arguments.
-struct Launch {
-  std::string binary;
-  std::vector<std::string> arguments;  // argv, the first one included
-  std::string config_file;             // empty: there is no file to load anew (the demo)
-};
 
 class Reloader {
  public:

@@ -2,6 +2,7 @@
 // can cause (what only a bug can cause ends the process instead).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -34,6 +35,22 @@ class [[nodiscard]] Result {
 
  private:
   std::variant<T, Error> content_;
+};
+
+// That it was done, or why not.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}
+
+  bool ok() const noexcept { return !error_; }
+  explicit operator bool() const noexcept { return ok(); }
+  // Precondition: !ok().
+  const std::string& error() const { return error_->message; }
+
+ private:
+  std::optional<Error> error_;
 };
 
 }  // namespace ringmaster

@@ -266,13 +266,13 @@ std::uint32_t Segment::next_generation() const noexcept {
 }
 
 // relaxed throughout: who reads an area's owner was forked after it was written.
-Result<bool> Segment::claim_routing(std::uint32_t generation) const {
+Result<void> Segment::claim_routing(std::uint32_t generation) const {
   for (auto& area : generations().laid_out) {
     const std::uint32_t holder = area.load(std::memory_order_relaxed);
     const bool is_used = holder != 0 && (holder == generations().in_force() || has_workers(holder));
     if (is_used) continue;
     area.store(generation, std::memory_order_relaxed);
-    return true;
+    return {};
   }
   return Error{
       "too many earlier configurations still have requests in flight; wait for them to "

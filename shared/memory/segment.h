@@ -97,7 +97,7 @@ class Segment {
 
   // Gives `generation` a routing area of its own: a free one, or that of a generation without
   // living workers. Master only. Fails while kRoutingAreas generations have workers.
-  Result<bool> claim_routing(std::uint32_t generation) const;
+  Result<void> claim_routing(std::uint32_t generation) const;
   // A number above that of every generation in force or with living workers. Master only.
   std::uint32_t next_generation() const noexcept;
   // Whether a generation's routing area is still its own.
