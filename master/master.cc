@@ -314,7 +314,8 @@ void Master::begin_stop() {
   notifier_.stopping();
   const auto pre_drain_ms = static_cast<std::uint64_t>(pre_drain.count());
   const auto drain_ms = static_cast<std::uint64_t>(config_.server.drain_timeout.count());
-  notifier_.ask_for_time(pre_drain_ms + drain_ms + 3 * Supervisor::kCutPatienceMs);
+  notifier_.ask_for_time(pre_drain_ms + drain_ms + 2 * Supervisor::kCutPatienceMs +
+                         Supervisor::kKillPatienceMs);
   reloader_.give_up();
   phase_ = MasterPhase::kPreDrain;
   deadline_ms_ = monotonic_ms() + pre_drain_ms;
@@ -347,30 +348,30 @@ void Master::stop_step() {
     case MasterPhase::kCutting:
       supervisor_.kill_all();
       phase_ = MasterPhase::kKilling;
-      deadline_ms_ = now + Supervisor::kCutPatienceMs;
+      deadline_ms_ = now + Supervisor::kKillPatienceMs;
       return;
     default:
       return;
   }
 }
 
-// Orphans are no children of ours: one that cannot be killed is not waited for.
+// One that cannot be killed is not waited for.
 bool Master::has_stopped() const noexcept {
-  if (phase_ < MasterPhase::kDraining || supervisor_.alive() != 0) return false;
-  return supervisor_.orphans_alive() == 0 ||
+  if (phase_ < MasterPhase::kDraining) return false;
+  return supervisor_.alive() + supervisor_.orphans_alive() == 0 ||
          (phase_ == MasterPhase::kKilling && monotonic_ms() >= deadline_ms_);
 }
 
 void Master::close_listeners() {
+  // Or systemd would keep the ports open.
+  for (const auto* listeners : {&listeners_, &unclaimed_}) {
+    std::for_each(listeners->begin(), listeners->end(), forget_stored);
+  }
   listeners_.clear();
   unclaimed_.clear();
 }
 
 void Master::begin_drain() {
-  // Or systemd would keep the ports open.
-  for (const auto* listeners : {&listeners_, &unclaimed_}) {
-    std::for_each(listeners->begin(), listeners->end(), forget_stored);
-  }
   close_listeners();  // the workers close theirs: then new connections are refused
   supervisor_.drain();
   if (const std::size_t orphans = supervisor_.orphans_alive(); orphans != 0) {
@@ -391,6 +392,7 @@ void Master::report_status() {
 
 // The last word: what must not outlive an orderly stop goes. Returns the exit status.
 int Master::conclude() {
+  supervisor_.leave_behind();
   remove_control_socket(control_.path);
   // Who comes next follows on a stop, not on a crash; a start that came to nothing is neither.
   if (has_served_) segment_.config_archive().forget();

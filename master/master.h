@@ -106,8 +106,10 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
 
   // master_reload.cc
   void reload_step();
+  void reload_unfinished_start(std::uint64_t now);
   void give_config_up();
   void put_in_force();
+  void archive_config();
   void complete_reload();
   void fail_reload(const std::string& why);
   void exec_next_image(const std::string& failure);

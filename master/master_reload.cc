@@ -27,6 +27,8 @@ namespace {
 constexpr std::uint64_t kAnswersOutMs = 500;
 // A renewal of the workers is let end first, if it does within this.
 constexpr std::uint64_t kRenewalMs = 5'000;
+// What a start gets to be ready, before a reload does not wait for it any more.
+constexpr std::uint64_t kStartPatienceMs = 5'000;
 // An exec that failed is tried again after this.
 constexpr std::uint64_t kExecAgainMs = 5'000;
 
@@ -58,6 +60,7 @@ void Master::reload_step() {
   }
   if (phase_ < MasterPhase::kServing) {
     if (deadline_ms_ != 0 && now >= deadline_ms_ && reload_failure_.empty()) give_config_up();
+    if (phase_ == MasterPhase::kStarting && deadline_ms_ == 0) reload_unfinished_start(now);
     return;
   }
   if (phase_ != MasterPhase::kServing || !reloader_.is_accepted()) {
@@ -67,6 +70,17 @@ void Master::reload_step() {
   if (accepted_ms_ == 0) accepted_ms_ = now;
   if (supervisor_.is_renewing() && now - accepted_ms_ < kRenewalMs) return;
   if (endpoints_.is_quiet() || now - accepted_ms_ >= kAnswersOutMs) exec_next_image({});
+}
+
+// A first start may never be ready, if its workers do not all come up: then the config that is
+// given to mend it has its turn.
+void Master::reload_unfinished_start(std::uint64_t now) {
+  if (!reloader_.is_accepted()) {
+    accepted_ms_ = 0;
+    return;
+  }
+  if (accepted_ms_ == 0) accepted_ms_ = now;
+  if (now - accepted_ms_ >= kStartPatienceMs) exec_next_image({});
 }
 
 // The workers do not come up. A start has not looked at the file since: if a reload was asked for
@@ -84,6 +98,7 @@ void Master::put_in_force() {
   has_served_ = true;
   health_.put_in_force();
   segment_.generations().put_in_force(generation_);
+  archive_config();  // at once: who follows on a crash goes by both
   retire_backends(segment_, upstreams_);
   reprice_buckets(segment_, config_.rate_limit);
   std::erase_if(unclaimed_, [](const Listener& listener) {
@@ -104,8 +119,13 @@ void Master::put_in_force() {
     log::info("control socket: {}", control_.path.empty() ? "none" : control_.path);
   }
   tell_of_drained(segment_, upstreams_);
+}
+
+// What is in force now is what is gone back to, unless we have just gone back to it.
+void Master::archive_config() {
   config_in_force_ = config_text_;
   const bool is_new = reload_failure_.empty();
+  MasterSlab& facts = segment_.master();
   if (is_new || facts.config_loaded_ms.get() == 0) {
     facts.config_loaded_ms.set(static_cast<std::uint64_t>(wall_clock_ms()));
   }
@@ -202,7 +222,8 @@ void Master::exec_with_all(const std::string& failure) {
   }
   const Handoff handoff = build_handoff(failure);
   auto written = write_handoff(handoff);
-  if (!written) return fail_reload(written.error());
+  const std::string before = failure.empty() ? "" : failure + "\n";
+  if (!written) return fail_reload(before + written.error());
   ::setenv(kHandoffVariable, std::to_string(written->get()).c_str(), 1);
 
   std::vector<std::string> arguments = launch_.arguments;
@@ -212,7 +233,7 @@ void Master::exec_with_all(const std::string& failure) {
   ::execv(launch_.binary.c_str(), argv.data());
   const int error = errno;
   ::unsetenv(kHandoffVariable);
-  fail_reload(fmt::format("cannot execute {}: {}", launch_.binary, std::strerror(error)));
+  fail_reload(before + fmt::format("cannot execute {}: {}", launch_.binary, std::strerror(error)));
 }
 
 void Master::fail_reload(const std::string& why) {

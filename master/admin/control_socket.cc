@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -33,12 +34,28 @@ Result<sockaddr_un> address_of(const std::string& path) {
   return address;
 }
 
+int connect(int socket, const sockaddr_un& address) {
+  return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+// Also by somebody who does not get round to it: then its queue may be full.
+bool is_listened_to(const sockaddr_un& address) {
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return connect(socket.get(), address) == 0 || errno == EAGAIN;
+}
+
 // Whether the names lead to one file; where `place` is a link it is itself meant.
 bool is_that_very_file(const std::string& place, const std::string& path) {
   struct stat a;
   struct stat b;
   return ::lstat(place.c_str(), &a) == 0 && ::stat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
          a.st_ino == b.st_ino;
+}
+
+// Itself, and no link to one.
+bool is_socket(const std::string& path) {
+  struct stat status;
+  return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 // By whatever name.
@@ -72,12 +89,12 @@ std::string control_socket_path(const std::string& configured) {
 }
 
 void remove_socket_at(const std::string& path) {
-  struct stat status;
-  if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
+  if (is_socket(path)) ::unlink(path.c_str());
 }
 
+// Somebody may have removed it, or what lay around it (a cleaner of temporary files).
 bool lies_at(const ControlSocket& socket, const std::string& path) {
-  if (!socket.socket.is_open()) return false;
+  if (!socket.socket.is_open() || !is_socket(socket.path)) return false;
   return path == socket.path || is_that_very_file(path, socket.path);
 }
 
@@ -105,15 +122,16 @@ void remove_control_socket(const std::string& path) {
   if (!place.empty() && is_our_link(place)) ::unlink(place.c_str());
 }
 
-Result<UniqueFd> connect_to_control_socket(const std::string& path) {
+Result<UniqueFd> connect_to_control_socket(const std::string& path, std::chrono::seconds patience) {
   auto address = address_of(path);
   if (!address) return Error{address.error()};
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const auto* any = reinterpret_cast<const sockaddr*>(&*address);
-  if (!socket.is_open() || ::connect(socket.get(), any, sizeof(sockaddr_un)) != 0) {
-    return failed("cannot connect to the control socket", path);
-  }
-  return socket;
+  const timeval wait{.tv_sec = patience.count(), .tv_usec = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);  // of connect() too
+  if (socket.is_open() && connect(socket.get(), *address) == 0) return socket;
+  if (errno != EAGAIN) return failed("cannot connect to the control socket", path);
+  return Error{"cannot connect to the control socket " + path + ": " + std::to_string(wait.tv_sec) +
+               " s long the master has taken up nobody: it hangs, or is stopped"};
 }
 
 Result<ControlSocket> open_control_socket(const std::string& path) {
@@ -121,7 +139,7 @@ Result<ControlSocket> open_control_socket(const std::string& path) {
   auto address = address_of(path);
   if (!address) return Error{address.error()};
   if (is_our_link(path)) ::unlink(path.c_str());  // it leads to a socket of ours
-  if (connect_to_control_socket(path).ok()) {
+  if (is_listened_to(*address)) {
     return Error{"control socket " + path +
                  ": another ringmaster answers there; give each its own admin.socket"};
   }

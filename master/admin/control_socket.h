@@ -2,6 +2,7 @@
 // owner's alone (0600). Held by the master, handed on across exec.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "shared/base/result.h"
@@ -37,7 +38,8 @@ void remove_socket_at(const std::string& path);
 // The socket that nobody answers any more, and what led to it.
 void remove_control_socket(const std::string& path);
 
-// A connected stream socket to the master behind `path`.
-Result<UniqueFd> connect_to_control_socket(const std::string& path);
+// A connected stream socket to the master behind `path`, who may take `patience` to get round to
+// us; so may each send() on it.
+Result<UniqueFd> connect_to_control_socket(const std::string& path, std::chrono::seconds patience);
 
 }  // namespace ringmaster

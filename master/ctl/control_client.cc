@@ -15,13 +15,13 @@
 namespace ringmaster {
 namespace {
 
-constexpr int kPatienceS = 5;
+constexpr std::chrono::seconds kPatience{5};
 
 // To the first that answers.
 Result<UniqueFd> connect_to_master(const std::vector<std::string>& places) {
   std::string errors;
   for (const std::string& place : places) {
-    auto socket = connect_to_control_socket(place);
+    auto socket = connect_to_control_socket(place, kPatience);
     if (socket) return socket;
     errors += socket.error() + "; ";
   }
@@ -42,7 +42,7 @@ Result<void> send_all(int socket, std::string_view bytes) {
 
 // A master that turns its loop answers at once; but a reload waits for its new workers.
 void limit_wait(int socket) {
-  const timeval patience{.tv_sec = kPatienceS, .tv_usec = 0};
+  const timeval patience{.tv_sec = kPatience.count(), .tv_usec = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 }
 
@@ -75,7 +75,7 @@ Result<ControlAnswer> receive(int socket) {
       return Error{fmt::format(
           "no answer from the master for {} s: it hangs, or is stopped; if it goes on it may still "
           "do what was asked",
-          kPatienceS)};
+          kPatience.count())};
     }
     if (n <= 0) return Error{"the master closed the connection without an answer; see its log"};
     if (llhttp_execute(&parser, bytes.data(), static_cast<std::size_t>(n)) != HPE_OK) {

@@ -10,23 +10,24 @@
 #include <uv.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "master/launch.h"
+#include "master/takeover/config_check.h"
 #include "master/takeover/handoff.h"
 #include "shared/base/unique_fd.h"
 
 namespace ringmaster {
 
-class Reloader {
+class Reloader final : private ConfigCheck::Owner {
  public:
   // `launch` outlives the reloader.
   Reloader(uv_loop_t* loop, const Launch& launch) noexcept : loop_(loop), launch_(launch) {}
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
-  ~Reloader();
 
   // `waiter`: a connection on which an HTTP answer is awaited; not open: nobody waits (SIGHUP).
   void request(UniqueFd waiter);
@@ -52,11 +53,9 @@ class Reloader {
 
  private:
   enum class Phase : std::uint8_t { kIdle, kChecking, kAccepted };
-  // The checking child and what it says.
-  struct Check;
 
   void begin();
-  void on_check_done();
+  void on_check_done(const std::string& verdict) override;
   void answer(std::vector<UniqueFd>& waiters, int status, const std::string& body);
   void next();
 
@@ -65,7 +64,7 @@ class Reloader {
   const Launch& launch_;
   // Owned.
   Phase phase_ = Phase::kIdle;
-  Check* check_ = nullptr;  // frees itself when its handles have closed
+  std::unique_ptr<ConfigCheck> check_;
   ReloadQueue queue_;
   std::string refusal_;
 };

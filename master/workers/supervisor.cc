@@ -60,6 +60,15 @@ void close_all_descriptors_but(std::vector<int> kept) {
   ::close_range(first, ~0u, 0);
 }
 
+// To kill it now would cut the core short.
+bool is_dumping_core(pid_t pid) {
+  std::ifstream status(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("CoreDumping:")) return line.ends_with('1');
+  }
+  return false;
+}
+
 }  // namespace
 
 Supervisor::Supervisor(const Resources& resources, std::uint32_t generation)
@@ -109,6 +118,11 @@ bool Supervisor::is_of_another(const WorkerProcess& worker) const noexcept {
 
 bool Supervisor::is_leaving(const WorkerProcess& worker) const noexcept {
   return is_of_another(worker) || worker.is_superseded();
+}
+
+// Whose end is followed by another's beginning.
+bool Supervisor::has_place(const WorkerProcess& worker) const noexcept {
+  return !draining_ && !is_leaving(worker) && worker.state() != WorkerState::kDraining;
 }
 
 // By our order, or by somebody else's (SIGTERM to one worker).
@@ -221,21 +235,21 @@ bool Supervisor::is_ours(pid_t pid) const noexcept {
 void Supervisor::bury(const WorkerProcess& worker, int status) {
   const std::uint32_t index = worker.slot_index();
   WorkerSlot& slot = segment_.slot(index);
-  const bool asked_to_leave = worker.state() == WorkerState::kDraining;
-  const bool is_replaced = !draining_ && !is_leaving(worker) && !asked_to_leave;
+  const bool was_leaving = worker.state() == WorkerState::kDraining;
+  const bool is_replaced = has_place(worker);
   const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != kWorkerCannotStart;
   const std::uint64_t held = segment_.metrics(index).requests_held(segment_.upstream_count());
   if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
   segment_.metrics(index).release_gauges(segment_.upstream_count());
   slot.release();
-  if (asked_to_leave && orderly) {
+  if (was_leaving && orderly) {
     log::info("worker {} is done, pid {}", index, worker.pid());
     return;
   }
   const RestartCause cause = worker.was_killed_as_hung() ? RestartCause::kHung
                              : WIFSIGNALED(status)       ? RestartCause::kSignal
                                                          : RestartCause::kExit;
-  if (is_replaced) segment_.master().worker_restarts[static_cast<std::size_t>(cause)].add();
+  if (is_replaced) count_restart(cause);
   const std::uint64_t now = monotonic_ms();
   std::uint32_t& young = young_deaths_[index];
   young = worker.age_ms(now) < kYoungMs ? young + 1 : 0;
@@ -250,6 +264,10 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
              : wait == 0  ? "; replacing it now"
                           : fmt::format("; replacing it in {} ms", wait),
              death_lines_.note());
+}
+
+void Supervisor::count_restart(RestartCause cause) noexcept {
+  segment_.master().worker_restarts[static_cast<std::size_t>(cause)].add();
 }
 
 void Supervisor::renew() noexcept {
@@ -289,11 +307,25 @@ void Supervisor::look_after() {
       }
       worker.set_deadline_ms(now + kCutPatienceMs);
     }
-    if (!worker.looks_hung() || worker.was_killed_as_hung()) continue;
+    look_whether_hung(worker);
+  }
+}
+
+void Supervisor::look_whether_hung(WorkerProcess& worker) {
+  if (!worker.looks_hung() || worker.is_lost()) return;
+  const bool dumps_core = is_dumping_core(worker.pid());
+  if (!dumps_core && !worker.was_killed_as_hung()) {
     log::error("worker {} (pid {}) hangs: killing it", worker.slot_index(), worker.pid());
     worker.mark_hung();
     ::kill(worker.pid(), SIGKILL);
+    return;
   }
+  const bool is_replaced = has_place(worker);
+  log::error("worker {} (pid {}) {}{}", worker.slot_index(), worker.pid(),
+             dumps_core ? "died, and its core is being written" : "was killed and does not end",
+             is_replaced ? "; replacing it now" : "");
+  if (is_replaced) count_restart(dumps_core ? RestartCause::kSignal : RestartCause::kHung);
+  worker.lose();
 }
 
 void Supervisor::ring_all() {
@@ -359,6 +391,15 @@ void Supervisor::kill_all() {
   for (const WorkerProcess& worker : workers_) ::kill(worker.pid(), SIGKILL);
   for (const HandedWorker& stranger : strangers_) ::kill(stranger.pid, SIGKILL);
   orphans_.kill_all();
+}
+
+void Supervisor::leave_behind() {
+  for (const WorkerProcess& worker : workers_) {
+    log::error("worker {} (pid {}) was killed and does not end: it is left behind",
+               worker.slot_index(), worker.pid());
+    cut_requests_ += segment_.metrics(worker.slot_index()).requests_held(segment_.upstream_count());
+  }
+  cut_requests_ += strangers_.size();  // how many they had stands where we cannot read it
 }
 
 std::size_t Supervisor::serving() const noexcept {

@@ -29,6 +29,8 @@ class Supervisor {
   // What a worker gets to end after the order to cut, before it is killed; and an orphan on top of
   // the time to drain.
   static constexpr std::uint64_t kCutPatienceMs = 1'000;
+  // What the kernel gets to end what was killed, before nobody waits for it any more.
+  static constexpr std::uint64_t kKillPatienceMs = 3'000;
 
   // What the supervisor borrows; all of it outlives the supervisor.
   struct Resources {
@@ -71,6 +73,8 @@ class Supervisor {
   void drain();  // everyone, and no replacement from here on
   void cut();    // every request in flight ends now
   void kill_all();
+  // What was killed and does not end is not waited for: its requests count as cut.
+  void leave_behind();
 
   std::size_t alive() const noexcept { return workers_.size() + strangers_.size(); }
   // Of a master that died before us.
@@ -89,10 +93,13 @@ class Supervisor {
   std::optional<WorkerBirth> spawn(std::uint32_t slot);
   WorkerBirth leave_master(std::uint32_t slot, UniqueFd control);
   void bury(const WorkerProcess& worker, int status);
+  void look_whether_hung(WorkerProcess& worker);
+  void count_restart(RestartCause cause) noexcept;
   bool is_free(std::uint32_t slot) const noexcept;
   bool is_ours(pid_t pid) const noexcept;
   bool is_of_another(const WorkerProcess& worker) const noexcept;
   bool is_leaving(const WorkerProcess& worker) const noexcept;  // or will be, when others serve
+  bool has_place(const WorkerProcess& worker) const noexcept;
   bool lingers(const WorkerProcess& worker) const noexcept;
 
   // Borrowed.

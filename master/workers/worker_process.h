@@ -40,6 +40,9 @@ class WorkerProcess {
   WorkerState state() const noexcept { return slot_->state(); }
   std::uint64_t age_ms(std::uint64_t now_ms) const noexcept { return now_ms - started_ms_; }
   bool was_killed_as_hung() const noexcept { return hung_; }
+  // It is as good as dead and cannot be buried yet: the kernel still writes its core, or holds it
+  // in a call that does not end (a disk or mount that hangs). Its place is another's.
+  bool is_lost() const noexcept { return lost_; }
 
   void order(WorkerOrder order) noexcept {
     if (order > slot_->order()) slot_->give(order);
@@ -59,6 +62,10 @@ class WorkerProcess {
   // Called every HeartbeatWatch::kLookEveryMs.
   bool looks_hung() noexcept { return heartbeat_.has_stopped(*slot_); }
   void mark_hung() noexcept { hung_ = true; }
+  void lose() noexcept {
+    lost_ = true;
+    slot_->lose();
+  }
   // Another one of its generation is to take its place.
   void supersede() noexcept { superseded_ = true; }
   bool is_superseded() const noexcept { return superseded_; }
@@ -75,6 +82,7 @@ class WorkerProcess {
   pid_t pid_;
   std::uint32_t slot_index_;
   bool hung_ = false;
+  bool lost_ = false;
   bool superseded_ = false;
 };
 

@@ -42,6 +42,12 @@ class alignas(kCacheLine) WorkerSlot {
     connections_.store(0, std::memory_order_relaxed);
     state_.store(static_cast<std::uint32_t>(WorkerState::kFree), std::memory_order_release);
   }
+  // By the master, once the worker was killed or its core is being written: it executes nothing any
+  // more, but is not buried yet. relaxed: nothing else was written with it.
+  void lose() noexcept {
+    connections_.store(0, std::memory_order_relaxed);
+    state_.store(static_cast<std::uint32_t>(WorkerState::kDraining), std::memory_order_relaxed);
+  }
   // By both, with the same value: whoever of the two is killed, the other has said it. relaxed: a
   // number by itself.
   void set_pid(std::int32_t pid) noexcept { pid_.store(pid, std::memory_order_relaxed); }
@@ -89,7 +95,7 @@ class alignas(kCacheLine) WorkerSlot {
 
  private:
   std::atomic<std::uint64_t> heartbeat_{0};    // by the worker: turns of its beat, never back
-  std::atomic<std::uint32_t> state_{0};        // by the master until the fork, then by the worker
+  std::atomic<std::uint32_t> state_{0};        // by the worker; by the master before and after it
   std::atomic<std::uint32_t> generation_{0};   // by the master
   std::atomic<std::uint32_t> order_{0};        // by the master
   std::atomic<std::int32_t> pid_{0};           // by the master and the worker, right after the fork

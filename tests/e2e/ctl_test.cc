@@ -1,6 +1,8 @@
 // `ringmaster ctl`: what an operator asks and orders over the control socket.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <csignal>
 #include <filesystem>
@@ -58,6 +60,47 @@ TEST(Ctl, DoesNotWaitForAMasterThatHangs) {
   ringmaster.process().signal(SIGCONT);
   EXPECT_EQ(status.exit, kRefused);
   EXPECT_NE(status.log.find("no answer from the master"), std::string::npos) << status.log;
+}
+
+// Connections wait to be taken up, also those of callers who have given up: a queue that gets full.
+TEST(Ctl, DoesNotWaitForAMasterThatTakesUpNobody) {
+  Backend backend("s1");
+  const TempDir dir;
+  const std::string path = dir.path("control");
+  Ringmaster ringmaster("[admin]\nsocket = \"" + path + "\"\n" + backend.toml());
+  ringmaster.process().signal(SIGSTOP);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  std::vector<UniqueFd> queue;
+  do queue.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  while (::connect(queue.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+
+  const Finished status = ringmaster.ctl({"--socket", path, "status"});
+  EXPECT_EQ(status.exit, kRefused);
+  EXPECT_NE(status.log.find("it hangs, or is stopped"), std::string::npos) << status.log;
+  // Nor is a place free that somebody holds who hangs.
+  const std::string other = dir.path("other.toml");
+  write_whole_file(other, complete_config("[admin]\nsocket = \"" + path + "\"\n" + backend.toml()));
+  const Finished second = run({ringmaster_binary(), "-c", other});
+  EXPECT_EQ(second.exit, (Exit{2, 0}));
+  EXPECT_NE(second.log.find("another ringmaster answers there"), std::string::npos) << second.log;
+  ringmaster.process().signal(SIGCONT);
+}
+
+TEST(Ctl, AReloadRestoresASocketThatWasRemoved) {
+  Backend backend("s1");
+  const TempDir dir;
+  const std::string path = dir.path("control");
+  Ringmaster ringmaster("[admin]\nsocket = \"" + path + "\"\n" + backend.toml());
+  std::filesystem::remove(path);
+  EXPECT_EQ(ringmaster.ctl({"--socket", path, "status"}).exit, kRefused);
+  ringmaster.process().signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] {
+    return ringmaster.ctl({"--socket", path, "status"}).exit == kDone;
+  }));
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 TEST(Ctl, RefusesNamesThatNoBackendCanHave) {

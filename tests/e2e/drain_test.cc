@@ -6,6 +6,7 @@
 
 #include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
+#include "tests/support/unburied.h"
 
 namespace ringmaster::test {
 namespace {
@@ -88,6 +89,24 @@ TEST(Stop, AWorkerThatIsFullStopsInOrder) {
   EXPECT_EQ(ringmaster.process().wait_exit(), kClean);
   EXPECT_NE(ringmaster.process().log().find("worker 0 is done"), std::string::npos)
       << ringmaster.process().log();
+}
+
+TEST(Stop, DoesNotWaitForAWorkerThatWasKilledAndDoesNotEnd) {
+  Event never;
+  Backend backend("s1", wait_for(never));
+  Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"100ms\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+  const pid_t worker = ringmaster.workers().at(0);
+  Unburied held(worker);
+  if (!held.is_held()) GTEST_SKIP() << "nobody may trace here";
+  ::kill(worker, SIGKILL);
+
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kCut) << "its request was";
+  EXPECT_NE(ringmaster.process().log().find("1 request cut"), std::string::npos)
+      << ringmaster.process().log();
+  never.set();
 }
 
 TEST(Stop, SaysThatItDoesNotReloadAnyMore) {

@@ -507,5 +507,19 @@ TEST(Upgrade, ABinaryThatCannotRunIsRefused) {
   EXPECT_EQ(generation(ringmaster), 1);
 }
 
+TEST(Reload, MendsAStartThatDoesNotGetReady) {
+  Backend hung("s1");
+  Backend good("s2");
+  hung.hang();
+  Ringmaster ringmaster("[health]\ninterval = \"60s\"\ntimeout = \"60s\"\n" + hung.toml(),
+                        {.wait_until_ready = false});
+  ringmaster.write_config(good.toml());
+  const Finished reload = ringmaster.ctl({"reload"});
+  EXPECT_EQ(reload.exit, kDone) << reload.log;
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").backend(), "s2");
+  EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
+  hung.resume();
+}
+
 }  // namespace
 }  // namespace ringmaster::test

@@ -222,7 +222,7 @@ TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
   ringmaster.process().signal(SIGTERM);
 
   // And asks for as long as that may take, whatever the unit allows.
-  EXPECT_TRUE(systemd.comes_to_say("STOPPING=1\nEXTEND_TIMEOUT_USEC=604000000\n"));
+  EXPECT_TRUE(systemd.comes_to_say("STOPPING=1\nEXTEND_TIMEOUT_USEC=606000000\n"));
   EXPECT_TRUE(ringmaster.process().wait_exit(milliseconds(0)) == std::nullopt);
   may_answer.set();
   EXPECT_EQ(client.receive().status, 200);
@@ -279,6 +279,19 @@ TEST(SdNotify, DoesNotWaitForAManagerThatDoesNotListen) {
   EXPECT_TRUE(systemd.comes_to_say("WATCHDOG=1\n"));
   EXPECT_TRUE(systemd.comes_to_say("STATUS=serving: 0 of 1 backends up"));
   EXPECT_EQ(ringmaster.stop(SIGINT), (Exit{0, 0}));
+}
+
+// Or systemd would keep its port open, and clients would wait there for nobody.
+TEST(SdNotify, AStopThatIsCutShortAlsoTakesItsListenersBack) {
+  Systemd systemd;
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\npre_drain = \"60s\"\n" + backend.toml(),
+                        {.environment = {systemd.environment()}});
+  ASSERT_TRUE(systemd.comes_to_say("FDSTORE=1\nFDNAME=ringmaster-listener-"));
+  ringmaster.process().signal(SIGINT);
+  ASSERT_TRUE(systemd.comes_to_say("STOPPING=1\n"));
+  ringmaster.stop(SIGINT);
+  EXPECT_TRUE(systemd.comes_to_say("FDSTOREREMOVE=1\nFDNAME=ringmaster-listener-"));
 }
 
 }  // namespace

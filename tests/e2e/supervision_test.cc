@@ -10,6 +10,7 @@
 #include "tests/support/backend.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
+#include "tests/support/unburied.h"
 
 namespace ringmaster::test {
 namespace {
@@ -320,6 +321,26 @@ TEST(Supervision, SignalsThatMeanNothingEndNothing) {
     EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200) << number;
     EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200) << number;
   }
+  EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
+}
+
+// A disk that hangs under the access log, or a core that is being written: the kernel does not let
+// it go. It is not waited for.
+TEST(Supervision, AKilledWorkerThatDoesNotEndIsReplacedAllTheSame) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  Unburied held(worker);
+  if (!held.is_held()) GTEST_SKIP() << "nobody may trace here";
+  ::kill(worker, SIGKILL);
+
+  ASSERT_TRUE(wait_until([&] { return ringmaster.workers().size() == 1; }));
+  EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 200);
+  EXPECT_EQ(ringmaster.metrics().get("ringmaster_workers{state=\"serving\"}"), 1);
+  EXPECT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+  held.bury();
+  EXPECT_TRUE(wait_until(
+      [&] { return ringmaster.metrics().sum("ringmaster_worker_restarts_total") == 1; }));
   EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
 }
 
