@@ -10,14 +10,13 @@
 // the request; exchange_response.cc relays the answer; exchange_tunnel.cc serves an upgraded
 // connection; exchange_failure.cc asks again elsewhere and ends before the time; exchange_answer.cc
 // answers in the backend's place; exchange_record.cc tells the flight recorder and the access log.
+// What all exchanges of a worker share is in proxy.h.
 // What most requests never need is marked cold, so that the code of the others lies in few pages.
 // Owned by its ClientConnection from the first byte of a request to on_exchange_done().
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 
 #include "shared/base/clock.h"
@@ -28,61 +27,14 @@
 #include "worker/http/parser.h"
 #include "worker/http/request_id.h"
 #include "worker/io/handover.h"
-#include "worker/io/outbox.h"
-#include "worker/proxy/access_line.h"
-#include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
+#include "worker/proxy/in_flight.h"
+#include "worker/proxy/proxy.h"
 #include "worker/proxy/relay.h"
 #include "worker/proxy/retry_budget.h"
 #include "worker/upstream/upstream_pool.h"
 
 namespace ringmaster {
-
-class Exchange;
-
-// What the proxy's lists hold exchanges by. An exchange that ends leaves them.
-using ActiveHook =
-    boost::intrusive::list_base_hook<boost::intrusive::tag<struct Active>,
-                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-using AskedHook =
-    boost::intrusive::list_base_hook<boost::intrusive::tag<struct Asked>,
-                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-template <class Hook>
-using ExchangeList = boost::intrusive::list<Exchange, boost::intrusive::base_hook<Hook>,
-                                            boost::intrusive::constant_time_size<false>>;
-
-// What all exchanges of a worker share. Owned by Worker.
-struct Proxy final : private Outbox::Pauser {
-  explicit Proxy(WorkerContext& the_context);
-
-  // Has what a request at `place` will as a rule need of its backend brought near.
-  void prefetch_backend(const Balancer::Place& place) const noexcept;
-  // The master changed some backend's state: requests that wait on one that is down are asked again
-  // elsewhere.
-  void on_routes_changed();
-  // Notices clients who have gone where nothing that comes from them is waited for: they have ended
-  // their side, or their input is full. Called now and then.
-  void look_for_clients();
-
-  WorkerContext& context;
-  Balancer balancer;
-  Admission admission;
-  RetryBudget retries;
-  UpstreamPool upstreams;
-  RequestIdSource request_ids;
-  const std::unique_ptr<AccessLineWriter> access_lines;  // null: no access log
-  ObjectPool<Exchange> exchanges;
-  // Of the response that is being dealt with: nobody needs more than that of it afterwards which
-  // its exchange notes.
-  ResponseHead response;
-  ExchangeList<ActiveHook> active;  // those that have a backend
-  // Those that asked their backend in a long turn of the loop, the first one first, until they are
-  // read ahead, ask anew or end.
-  ExchangeList<AskedHook> asked;
-
- private:
-  void on_pause() override;
-};
 
 class Exchange final : public ActiveHook, public AskedHook, private UpstreamConnection::User {
  public:
@@ -200,7 +152,11 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   void account() noexcept;
   void finish(Ending ending);
   void enlist() noexcept;
-  bool read_ahead();
+  // Reads the answer if it is there. False: none has come yet.
+  bool read_ahead() {
+    if (phase_ != Phase::kAwaiting || !upstream_) return true;
+    return upstream_->read_ahead();
+  }
 
   // exchange_failure.cc
   [[gnu::cold]] void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
