@@ -124,7 +124,7 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
                         (head_.framing == BodyFraming::kNone || has_whole_request());
     if (unseen || !idle->looks_stale()) {
       upstream_metrics().connections_reused.add();
-      sent_unseen_in_ = unseen ? turn.number() : 0;
+      attempt_.sent_unseen_in = unseen ? turn.number() : 0;
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
       return send_request();
@@ -156,12 +156,13 @@ bool Exchange::may_send_again() const noexcept {
 
 // The body is held back until the backend says 100 (Continue): the client is not late.
 bool Exchange::awaits_continue() const noexcept {
-  return head_.expects_continue && !continued_ && request_bytes_ == 0;
+  return head_.expects_continue && !continued_ && attempt_.request_bytes == 0;
 }
 
 // While an interim answer waits for the client, the backend is not listened to.
 void Exchange::arm_while_awaiting() {
-  const bool for_backend = (request_done_ || awaits_continue()) && !client_.stream().is_writing();
+  const bool for_backend =
+      (attempt_.request_done || awaits_continue()) && !client_.stream().is_writing();
   client_.timer().arm(for_backend ? config().upstream.response_timeout
                                   : config().server.body_timeout);
 }
@@ -173,10 +174,8 @@ void Exchange::release_upstream() noexcept {
 }
 
 void Exchange::rewind_request() noexcept {
+  attempt_ = {};
   body_at_ = client_.input().begin + head_.size;
-  request_bytes_ = received_bytes_ = 0;
-  request_done_ = request_touched_ = request_broken_ = response_begun_ = false;
-  sent_unseen_in_ = 0;
   request_body_.start(head_, head_.framing);
   response_parser_.reset();
 }
@@ -220,12 +219,12 @@ void Exchange::on_client_written(int error) {
 // Before the last byte goes out: whoever has read the answer finds it counted.
 void Exchange::account() noexcept {
   if (accounted_ || phase_ == Phase::kTunnel || upstream_index_ == HashRing::kNone) return;
-  if (status_ == 0) return;
+  if (attempt_.status == 0) return;
   accounted_ = true;
   UpstreamMetrics& metrics = upstream_metrics();
-  metrics.responses[status_ / 100u - 1].add();
+  metrics.responses[attempt_.status / 100u - 1].add();
   metrics.request_duration.observe(now_ns_ - started_ns_);
-  record_.status = status_;
+  record_.status = attempt_.status;
   conclude(RequestOutcome::kAnswered);
   in_flight_.release();
   retry_permit_.release();
