@@ -1,6 +1,5 @@
 #include "worker/acceptor.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -105,8 +104,8 @@ void Acceptor::receive_batch() {
 
 // A tunnel has two; what finds no number is gone, and its sender has closed it already.
 bool Acceptor::has_room_for_descriptors() const noexcept {
-  const UniqueFd one(::fcntl(hand_over_in_, F_DUPFD_CLOEXEC, 3));
-  const UniqueFd other(::fcntl(hand_over_in_, F_DUPFD_CLOEXEC, 3));
+  const UniqueFd one = duplicate_of(hand_over_in_);
+  const UniqueFd other = duplicate_of(hand_over_in_);
   return one.is_open() && other.is_open();
 }
 

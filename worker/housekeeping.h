@@ -10,6 +10,7 @@
 
 #include "shared/base/uv_handle.h"
 #include "worker/client/client_connections.h"
+#include "worker/proxy/proxy.h"
 
 namespace ringmaster {
 

@@ -10,6 +10,7 @@
 #include "worker/acceptor.h"
 #include "worker/client/client_connections.h"
 #include "worker/housekeeping.h"
+#include "worker/proxy/proxy.h"
 
 namespace ringmaster {
 namespace {

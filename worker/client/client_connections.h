@@ -8,6 +8,7 @@
 
 #include "shared/base/uv_handle.h"
 #include "worker/client/client_connection.h"
+#include "worker/proxy/proxy.h"
 
 namespace ringmaster {
 

@@ -1,7 +1,8 @@
 // The field lines of a head, or how llhttp is used here: it walks over the lines and reports names
 // and values; every byte between two of its reports is then checked, since it is lax in places
-// (bare LF, obs-fold). What the fields mean is not its business: meaning.h judges that once all are
-// known. Used by the two parsers only. Pure; allocates nothing.
+// (bare LF, obs-fold). What the fields mean is not its business: request_meaning and
+// response_meaning judge that once all are known. Used by the two parsers only. Pure; allocates
+// nothing.
 #pragma once
 
 #include <llhttp.h>

@@ -48,8 +48,8 @@ enum class HttpVersion : std::uint8_t { k10, k11 };
 // How a body's end is found (RFC 9112 section 6.3).
 enum class BodyFraming : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
 
-inline constexpr std::size_t kMaxFields =
-    256;  // a head with more is refused: 431, or 502 for a response
+// A head with more is refused: 431, or 502 for a response.
+inline constexpr std::size_t kMaxFields = 256;
 
 // Offsets into the head's bytes; 16 bytes so that 256 of them stay cheap.
 struct Field {
@@ -64,8 +64,8 @@ static_assert(sizeof(Field) == 16);
 
 // The part that requests and responses share.
 struct MessageHead {
-  const char* bytes =
-      nullptr;             // where the message begins, an ignored empty line before it included
+  // Where the message begins, an ignored empty line before it included.
+  const char* bytes = nullptr;
   std::uint32_t size = 0;  // from there, up to and including the empty line after the fields
   std::uint32_t field_count = 0;
   HttpVersion version = HttpVersion::k11;
@@ -76,8 +76,9 @@ struct MessageHead {
   bool wants_upgrade = false;
   // Connection names a field that may come as a trailer, and must not go further as one either.
   bool drops_trailers = false;
-  std::uint64_t content_length =
-      0;  // with kLength; of a response without a body, what it announced
+  // With kLength; of a response without a body, what it announced.
+  std::uint64_t content_length = 0;
+
   std::string_view name(const Field& f) const noexcept { return {bytes + f.name_at, f.name_size}; }
   std::string_view value(const Field& f) const noexcept {
     return {bytes + f.value_at, f.value_size};
@@ -96,8 +97,8 @@ struct RequestStart {
 
   std::string_view method;
   std::string_view target;  // as sent
-  std::string_view
-      authority;  // host[:port]: of an absolute-form target, else of Host; may be empty
+  // host[:port]: of an absolute-form target, else of Host; may be empty.
+  std::string_view authority;
   // What goes upstream as the target, never empty: "/" or "*" at least. It begins with '?' for an
   // absolute-form target without a path ("http://h?q"): a slice cannot hold the "/" that goes
   // before.
@@ -110,8 +111,8 @@ struct RequestStart {
 };
 
 struct RequestHead : RequestStart, MessageHead {
-  std::string_view path()
-      const noexcept;  // path_and_query up to the '?'; "/" if nothing is before it
+  // path_and_query up to the '?'; "/" if nothing is before it.
+  std::string_view path() const noexcept;
   // The value of a cookie, or an empty view with data() == nullptr. RFC 6265 section 5.4.
   std::string_view cookie(std::string_view name) const noexcept;
 };

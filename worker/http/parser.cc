@@ -6,8 +6,9 @@
 #include <cstring>
 
 #include "worker/http/char_class.h"
-#include "worker/http/meaning.h"
+#include "worker/http/request_meaning.h"
 #include "worker/http/request_target.h"
+#include "worker/http/response_meaning.h"
 
 namespace ringmaster {
 

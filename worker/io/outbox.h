@@ -43,8 +43,7 @@ class Outbox {
   // of them.
   void send_held();
   // A turn may be long: what is held back should not wait for all of it, nor what the pauser does.
-  // Asked before each read
-  // that the loop has told of, and told after any what came.
+  // Asked before each read that the loop has told of, and told after any what came.
   bool is_due() const noexcept { return passed_ >= kDue; }
   // Sends it, and in a long turn has the pauser do its part. To be called by no stream's owner, as
   // send_held().

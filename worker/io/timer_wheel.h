@@ -79,8 +79,8 @@ class TimerWheel {
   uv_loop_t* loop_;  // borrowed: the worker's
   OwnedHandle<uv_timer_t> clock_;
   std::vector<Timer*> slots_ = std::vector<Timer*>(kSlots);  // the first of each
-  Timer* resume_ =
-      nullptr;  // next to look at while a slot runs; moved on when that one is unlinked
+  // Next to look at while a slot runs; moved on when that one is unlinked.
+  Timer* resume_ = nullptr;
   std::uint64_t last_tick_;           // all slots up to this tick have been run
   std::uint64_t wake_tick_ = kNever;  // for which clock_ is set
   std::size_t linked_ = 0;

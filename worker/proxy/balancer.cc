@@ -5,43 +5,7 @@
 #include <utility>
 
 namespace ringmaster {
-
-Balancer::Balancer(WorkerContext& context)
-    : context_(context),
-      table_(context.segment.routing(context.generation)),
-      ring_(context.segment.ring(context.generation, false)),
-      backups_(context.segment.ring(context.generation, true)),
-      in_flight_(context),
-      bound_(context) {
-  on_routes_changed();
-}
-
-void Balancer::on_routes_changed() noexcept {
-  const auto is_usable = [this](std::uint32_t upstream, bool backup) {
-    const Route& route = table_.routes[upstream];
-    return route.weight != 0 && (route.backup != 0) == backup &&
-           context_.segment.upstream(upstream).is_usable();
-  };
-  bool backups = true;  // serve, for nobody else does
-  for (std::uint32_t i = 0; i < in_flight_.size() && backups; ++i) backups = !is_usable(i, false);
-  bound_.begin_shares();
-  for (std::uint32_t i = 0; i < in_flight_.size(); ++i) {
-    const bool in_use = is_usable(i, backups);
-    in_flight_.set_in_use(i, in_use);
-    const auto weight =
-        std::uint64_t{table_.routes[i].weight} * context_.segment.upstream(i).keys();
-    bound_.set_weight(i, in_use ? static_cast<double>(weight) : 0);
-  }
-  bound_.end_shares();
-}
-
 namespace {
-
-RecordedKey recorded(HashConfig::Key key) noexcept {
-  static_assert(static_cast<int>(RecordedKey::kCookie) ==
-                static_cast<int>(HashConfig::Key::kCookie));
-  return static_cast<RecordedKey>(key);
-}
 
 // A backend that is not asked, told once: a retry passes it over again.
 void pass_over(RequestRecord& record, std::uint32_t upstream, TrailStep why) noexcept {
@@ -53,10 +17,42 @@ void pass_over(RequestRecord& record, std::uint32_t upstream, TrailStep why) noe
 
 }  // namespace
 
+Balancer::Balancer(WorkerContext& context)
+    : context_(context),
+      table_(context.segment.routing(context.generation)),
+      ring_(context.segment.ring(context.generation, false)),
+      backups_(context.segment.ring(context.generation, true)),
+      in_flight_(context),
+      bound_(context) {
+  on_routes_changed();
+}
+
 Balancer::Place Balancer::locate(const RequestHead& head, const IpAddress& client) const noexcept {
-  RecordedKey key = recorded(context_.config.hash.key);
-  const std::uint64_t hash = hash_of(head, client, key);
-  return {hash, key};
+  const HashConfig& by = context_.config.hash;
+  std::string_view named;  // null: not there
+  switch (by.key) {
+    case HashConfig::Key::kUri:
+      // "http://h?q" means "http://h/?q": both spellings are one key. Rare enough to build a string
+      // for.
+      if (head.path_and_query.starts_with('?'))
+        return {hash_key("/" + std::string(head.path_and_query)), RecordedKey::kUri};
+      return {hash_key(head.path_and_query), RecordedKey::kUri};
+    case HashConfig::Key::kPath:
+      return {hash_key(head.path()), RecordedKey::kPath};
+    case HashConfig::Key::kHeader:
+      named = head.find(by.key_name);
+      if (named.data() != nullptr) return {hash_key(named), RecordedKey::kHeader};
+      break;
+    case HashConfig::Key::kCookie:
+      named = head.cookie(by.key_name);
+      if (named.data() != nullptr) return {hash_key(named), RecordedKey::kCookie};
+      break;
+    case HashConfig::Key::kClientIp:
+      break;
+  }
+  const std::string_view address(reinterpret_cast<const char*>(client.bytes.data()),
+                                 client.bytes.size());
+  return {hash_key(address), RecordedKey::kClientIp};
 }
 
 std::uint32_t Balancer::prefetch_state(const Place& place) const noexcept {
@@ -65,32 +61,6 @@ std::uint32_t Balancer::prefetch_state(const Place& place) const noexcept {
   context_.segment.upstream(owner).prefetch();
   context_.metrics.upstreams[owner].prefetch();
   return owner;
-}
-
-std::uint64_t Balancer::hash_of(const RequestHead& head, const IpAddress& client,
-                                RecordedKey& used) const noexcept {
-  std::string_view key;
-  switch (context_.config.hash.key) {
-    case HashConfig::Key::kUri:
-      // "http://h?q" means "http://h/?q": both spellings are one key. Rare enough to build a string
-      // for.
-      if (head.path_and_query.starts_with('?'))
-        return hash_key("/" + std::string(head.path_and_query));
-      return hash_key(head.path_and_query);
-    case HashConfig::Key::kPath:
-      return hash_key(head.path());
-    case HashConfig::Key::kHeader:
-      key = head.find(context_.config.hash.key_name);
-      break;
-    case HashConfig::Key::kCookie:
-      key = head.cookie(context_.config.hash.key_name);
-      break;
-    case HashConfig::Key::kClientIp:
-      break;
-  }
-  if (key.data() != nullptr) return hash_key(key);
-  used = RecordedKey::kClientIp;
-  return hash_key({reinterpret_cast<const char*>(client.bytes.data()), client.bytes.size()});
 }
 
 Balancer::Choice Balancer::choose(const TriedUpstreams& tried, RequestRecord& record) noexcept {
@@ -123,6 +93,25 @@ bool Balancer::has_other(const TriedUpstreams& tried, std::uint32_t but) const n
     if (any) return false;
   }
   return false;
+}
+
+void Balancer::on_routes_changed() noexcept {
+  const auto is_usable = [this](std::uint32_t upstream, bool backup) {
+    const Route& route = table_.routes[upstream];
+    return route.weight != 0 && (route.backup != 0) == backup &&
+           context_.segment.upstream(upstream).is_usable();
+  };
+  bool backups = true;  // serve, for nobody else does
+  for (std::uint32_t i = 0; i < in_flight_.size() && backups; ++i) backups = !is_usable(i, false);
+  bound_.begin_shares();
+  for (std::uint32_t i = 0; i < in_flight_.size(); ++i) {
+    const bool in_use = is_usable(i, backups);
+    in_flight_.set_in_use(i, in_use);
+    const auto weight =
+        std::uint64_t{table_.routes[i].weight} * context_.segment.upstream(i).keys();
+    bound_.set_weight(i, in_use ? static_cast<double>(weight) : 0);
+  }
+  bound_.end_shares();
 }
 
 template <Balancer::Rule kRule>

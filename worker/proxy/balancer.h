@@ -78,8 +78,6 @@ class Balancer {
     Choice choice;
   };
   enum class Rule : std::uint8_t { kPreferred, kAny };
-  std::uint64_t hash_of(const RequestHead& head, const IpAddress& client,
-                        RecordedKey& used) const noexcept;
   template <Rule kRule>
   bool walk(const HashRing& ring, Search& search) noexcept;
   bool take_place(std::uint32_t upstream, InFlight& place) noexcept;

@@ -1,11 +1,7 @@
 // The life of an exchange that goes well: named, admitted, sent to a backend, accounted, ended.
 #include "worker/proxy/exchange.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <utility>
 
 #include "shared/base/shortage.h"
@@ -14,64 +10,8 @@ namespace ringmaster {
 namespace {
 
 constexpr std::uint32_t kRetryAfterNoBackendS = 1;
-// So many answers find room in the outbox, and nobody else waits for long: clients that pipeline
-// may have the next request there as soon as one is answered.
-constexpr int kMostReadAhead = 64;
-// Where so many answers have not come yet, others that were asked for later have hardly either.
-constexpr int kMostInVain = 8;
-
-RequestIdSource seeded_by_kernel() {
-  std::array<std::uint64_t, 2> seed;
-  // So few bytes never come short, and without them the segment could not have been made.
-  if (::getrandom(seed.data(), sizeof seed, 0) != sizeof seed) std::abort();
-  return {seed[0], seed[1]};
-}
 
 }  // namespace
-
-Proxy::Proxy(WorkerContext& the_context)
-    : context(the_context),
-      balancer(the_context),
-      admission(the_context),
-      retries(the_context),
-      upstreams(the_context),
-      request_ids(seeded_by_kernel()),
-      access_lines(the_context.access_log ? std::make_unique<AccessLineWriter>() : nullptr) {
-  context.outbox.set_pauser(*this);
-}
-
-void Proxy::prefetch_backend(const Balancer::Place& place) const noexcept {
-  const std::uint32_t owner = balancer.prefetch_state(place);
-  if (owner != HashRing::kNone) upstreams.prefetch(owner);
-}
-
-void Proxy::on_routes_changed() {
-  balancer.on_routes_changed();
-  upstreams.close_idle(/*only_unusable=*/true);
-  for (auto next = active.begin(); next != active.end();) {
-    Exchange& exchange = *next++;
-    const bool down = context.segment.upstream(exchange.upstream_index_).is_given_up();
-    if (down) exchange.on_ejected();
-  }
-}
-
-void Proxy::look_for_clients() {
-  for (auto next = active.begin(); next != active.end();) {
-    Exchange& exchange = *next++;
-    exchange.look_for_client();  // may be its end
-  }
-}
-
-// In a long turn the answers to its first requests are there long before its end. Read now, what
-// they need is still in the caches, and the next requests find their connections idle.
-void Proxy::on_pause() {
-  int in_vain = 0;
-  for (int left = kMostReadAhead; left != 0 && in_vain != kMostInVain && !asked.empty(); --left) {
-    Exchange& oldest = asked.front();
-    asked.pop_front();
-    if (!oldest.read_ahead()) ++in_vain;
-  }
-}
 
 Exchange::Exchange(Proxy& proxy, Client& client, const IpAddress& peer, bool pipelined) noexcept
     : proxy_(proxy),
@@ -184,7 +124,7 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
                         (head_.framing == BodyFraming::kNone || has_whole_request());
     if (unseen || !idle->looks_stale()) {
       upstream_metrics().connections_reused.add();
-      sent_unseen_in_ = unseen ? turn.number() : 0;
+      attempt_.sent_unseen_in = unseen ? turn.number() : 0;
       phase_ = Phase::kAwaiting;
       record_attempt(upstream, /*reused=*/true);
       return send_request();
@@ -216,18 +156,13 @@ bool Exchange::may_send_again() const noexcept {
 
 // The body is held back until the backend says 100 (Continue): the client is not late.
 bool Exchange::awaits_continue() const noexcept {
-  return head_.expects_continue && !continued_ && request_bytes_ == 0;
-}
-
-// False: no answer has come yet.
-bool Exchange::read_ahead() {
-  if (phase_ != Phase::kAwaiting || !upstream_) return true;
-  return upstream_->read_ahead();
+  return head_.expects_continue && !continued_ && attempt_.request_bytes == 0;
 }
 
 // While an interim answer waits for the client, the backend is not listened to.
 void Exchange::arm_while_awaiting() {
-  const bool for_backend = (request_done_ || awaits_continue()) && !client_.stream().is_writing();
+  const bool for_backend =
+      (attempt_.request_done || awaits_continue()) && !client_.stream().is_writing();
   client_.timer().arm(for_backend ? config().upstream.response_timeout
                                   : config().server.body_timeout);
 }
@@ -239,10 +174,8 @@ void Exchange::release_upstream() noexcept {
 }
 
 void Exchange::rewind_request() noexcept {
+  attempt_ = {};
   body_at_ = client_.input().begin + head_.size;
-  request_bytes_ = received_bytes_ = 0;
-  request_done_ = request_touched_ = request_broken_ = response_begun_ = false;
-  sent_unseen_in_ = 0;
   request_body_.start(head_, head_.framing);
   response_parser_.reset();
 }
@@ -286,12 +219,12 @@ void Exchange::on_client_written(int error) {
 // Before the last byte goes out: whoever has read the answer finds it counted.
 void Exchange::account() noexcept {
   if (accounted_ || phase_ == Phase::kTunnel || upstream_index_ == HashRing::kNone) return;
-  if (status_ == 0) return;
+  if (attempt_.status == 0) return;
   accounted_ = true;
   UpstreamMetrics& metrics = upstream_metrics();
-  metrics.responses[status_ / 100u - 1].add();
+  metrics.responses[attempt_.status / 100u - 1].add();
   metrics.request_duration.observe(now_ns_ - started_ns_);
-  record_.status = status_;
+  record_.status = attempt_.status;
   conclude(RequestOutcome::kAnswered);
   in_flight_.release();
   retry_permit_.release();

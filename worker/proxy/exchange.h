@@ -10,14 +10,13 @@
 // the request; exchange_response.cc relays the answer; exchange_tunnel.cc serves an upgraded
 // connection; exchange_failure.cc asks again elsewhere and ends before the time; exchange_answer.cc
 // answers in the backend's place; exchange_record.cc tells the flight recorder and the access log.
+// What all exchanges of a worker share is in proxy.h.
 // What most requests never need is marked cold, so that the code of the others lies in few pages.
 // Owned by its ClientConnection from the first byte of a request to on_exchange_done().
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 
 #include "shared/base/clock.h"
@@ -28,61 +27,14 @@
 #include "worker/http/parser.h"
 #include "worker/http/request_id.h"
 #include "worker/io/handover.h"
-#include "worker/io/outbox.h"
-#include "worker/proxy/access_line.h"
-#include "worker/proxy/admission.h"
 #include "worker/proxy/balancer.h"
+#include "worker/proxy/in_flight.h"
+#include "worker/proxy/proxy.h"
 #include "worker/proxy/relay.h"
 #include "worker/proxy/retry_budget.h"
 #include "worker/upstream/upstream_pool.h"
 
 namespace ringmaster {
-
-class Exchange;
-
-// What the proxy's lists hold exchanges by. An exchange that ends leaves them.
-using ActiveHook =
-    boost::intrusive::list_base_hook<boost::intrusive::tag<struct Active>,
-                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-using AskedHook =
-    boost::intrusive::list_base_hook<boost::intrusive::tag<struct Asked>,
-                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
-template <class Hook>
-using ExchangeList = boost::intrusive::list<Exchange, boost::intrusive::base_hook<Hook>,
-                                            boost::intrusive::constant_time_size<false>>;
-
-// What all exchanges of a worker share. Owned by Worker.
-struct Proxy final : private Outbox::Pauser {
-  explicit Proxy(WorkerContext& the_context);
-
-  // Has what a request at `place` will as a rule need of its backend brought near.
-  void prefetch_backend(const Balancer::Place& place) const noexcept;
-  // The master changed some backend's state: requests that wait on one that is down are asked again
-  // elsewhere.
-  void on_routes_changed();
-  // Notices clients who have gone where nothing that comes from them is waited for: they have ended
-  // their side, or their input is full. Called now and then.
-  void look_for_clients();
-
-  WorkerContext& context;
-  Balancer balancer;
-  Admission admission;
-  RetryBudget retries;
-  UpstreamPool upstreams;
-  RequestIdSource request_ids;
-  const std::unique_ptr<AccessLineWriter> access_lines;  // null: no access log
-  ObjectPool<Exchange> exchanges;
-  // Of the response that is being dealt with: nobody needs more than that of it afterwards which
-  // its exchange notes.
-  ResponseHead response;
-  ExchangeList<ActiveHook> active;  // those that have a backend
-  // Those that asked their backend in a long turn of the loop, the first one first, until they are
-  // read ahead, ask anew or end.
-  ExchangeList<AskedHook> asked;
-
- private:
-  void on_pause() override;
-};
 
 class Exchange final : public ActiveHook, public AskedHook, private UpstreamConnection::User {
  public:
@@ -172,6 +124,23 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
     kDone,
   };
 
+  // How far the request has come on its way to the backend that was chosen, and the answer on its
+  // way back. Forgotten when the request is sent again; what must outlive that is the request's.
+  struct Attempt {
+    std::uint64_t request_bytes = 0;   // of the body, so far
+    std::uint64_t received_bytes = 0;  // likewise, with what chunking adds
+    // The turn of the loop in which an idle connection was used without a look at what had come on
+    // it; 0: none.
+    std::uint64_t sent_unseen_in = 0;
+    std::uint16_t status = 0;  // of the backend's response; 0: none, or answered by ourselves
+    BodyFraming response_framing = BodyFraming::kNone;  // as the backend sends it
+    bool upstream_keep_alive = false;                   // the backend said so
+    bool request_done = false;                          // sent to the last byte
+    bool request_touched = false;  // the kernel took some byte of it for this backend
+    bool request_broken = false;   // the backend takes no more; its answer may still come
+    bool response_begun = false;   // some byte of a response came
+  };
+
   // exchange.cc
   void read_head();
   void name_request(std::string_view given) noexcept;
@@ -182,14 +151,14 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   void on_upstream_connected(int error) override;
   bool may_send_again() const noexcept;
   // It died: one that has begun to answer may have acted.
-  bool may_ask_again() const noexcept { return may_send_again() && !response_begun_; }
+  bool may_ask_again() const noexcept { return may_send_again() && !attempt_.response_begun; }
   // Some of the request may have reached the backend. Precondition: it has one.
   bool was_asked() const noexcept {
-    return request_touched_ && !upstream_->stream().is_held_back();
+    return attempt_.request_touched && !upstream_->stream().is_held_back();
   }
   bool awaits_continue() const noexcept;
   bool came_before_request() const noexcept {
-    return sent_unseen_in_ == proxy_.context.outbox.turn().number();
+    return attempt_.sent_unseen_in == proxy_.context.outbox.turn().number();
   }
   void arm_while_awaiting();
   void release_upstream() noexcept;
@@ -200,7 +169,11 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   void account() noexcept;
   void finish(Ending ending);
   void enlist() noexcept;
-  bool read_ahead();
+  // Reads the answer if it is there. False: none has come yet.
+  bool read_ahead() {
+    if (phase_ != Phase::kAwaiting || !upstream_) return true;
+    return upstream_->read_ahead();
+  }
 
   // exchange_failure.cc
   [[gnu::cold]] void fail_attempt(RetryCause cause, RejectReason reason, bool may_retry);
@@ -280,7 +253,7 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   BodyRelay request_body_;
   BodyRelay response_body_;
   BufferLease logged_head_;  // what the access log needs of a head that had to make room
-  // What is known of the request.
+  // Of the request, whoever it is sent to.
   const IpAddress peer_;
   IpAddress client_ip_;
   RequestId id_;  // from a complete head, or our refusal, on
@@ -289,18 +262,11 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   // What the flight recorder is told, and the number of its entry.
   RequestRecord record_{};
   std::uint64_t recorded_as_ = FlightRecorder::kUnpublished;
-  std::uint64_t request_bytes_ = 0;   // of the body, so far
-  std::uint64_t received_bytes_ = 0;  // likewise, with what chunking adds
-  std::uint64_t sent_unseen_in_ = 0;  // turn of the loop in which an idle connection was used
-                                      // without a look at what had come on it; 0: none
-  std::uint32_t body_at_ = 0;         // of the client's input: what has not gone upstream yet
-  std::uint32_t upstream_index_ = HashRing::kNone;
+  std::uint32_t body_at_ = 0;  // of the client's input: what has not gone upstream yet
+  std::uint32_t upstream_index_ = HashRing::kNone;  // the backend that was chosen last
   std::uint32_t retries_ = 0;
-  std::uint32_t interim_responses_ = 0;
+  std::uint32_t interim_responses_ = 0;  // of all attempts
   TriedUpstreams tried_;
-  std::uint16_t status_ = 0;  // of the backend's response; 0: none, or answered by ourselves
-  BodyFraming response_framing_ = BodyFraming::kNone;  // as the backend sends it
-  bool upstream_keep_alive_ = false;                   // the backend said so
   Phase phase_ = Phase::kHead;
   bool head_began_ = false;                   // some of the request was looked at
   MessageFault fault_ = MessageFault::kNone;  // of a bad request
@@ -309,13 +275,9 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   RejectReason failure_ = RejectReason::kNoBackend;
   RetryCause failure_cause_ = RetryCause::kConnectFailed;
   const bool pipelined_;
-  bool request_done_ = false;     // sent to the last byte
-  bool request_touched_ = false;  // the kernel took some byte of it for this backend
-  bool request_broken_ = false;   // the backend takes no more; its answer may still come
-  bool replayable_ = true;        // every byte of the request is still in the client's input
-  bool response_begun_ = false;   // some byte of a response came
-  bool keep_alive_ = false;       // said so to the client
-  bool continued_ = false;        // the client was told 100 (Continue)
+  bool replayable_ = true;   // every byte of the request is still in the client's input
+  bool keep_alive_ = false;  // said so to the client
+  bool continued_ = false;   // the client was told 100 (Continue)
   // What is pending there begins with a head or a part of it, or is no part of the tunnel.
   bool head_pending_to_client_ = false;
   bool head_pending_to_upstream_ = false;
@@ -324,6 +286,9 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   bool accounted_ = false;
   bool has_head_ = false;  // head_ is complete
   bool logged_ = false;
+  // Of this attempt, as are the two bodies and the response's parser, which are told themselves to
+  // begin anew.
+  Attempt attempt_;
   // Parsers and head last: large, and touched at the ends only.
   RequestParser parser_;
   ResponseParser response_parser_;

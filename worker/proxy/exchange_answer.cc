@@ -22,7 +22,7 @@ void Exchange::refuse(RejectReason reason, std::uint32_t retry_after_s) {
   }
   release_upstream();
   retry_permit_.release();
-  status_ = 0;                          // whatever a backend said, it is not what the client gets
+  attempt_.status = 0;                  // whatever a backend said, it is not what the client gets
   if (client_.stream().is_writing()) {  // behind an interim response
     if (id_.is_empty()) name_request({});
     conclude(RequestOutcome::kCut, reason);
@@ -81,7 +81,7 @@ bool Exchange::keeps_alive_after(RejectReason reason) noexcept {
       reason == RejectReason::kBodyTimeout) {
     return false;
   }
-  const bool is_read = request_done_ || head_.framing == BodyFraming::kNone;
+  const bool is_read = attempt_.request_done || head_.framing == BodyFraming::kNone;
   if (!client_.lives_on(is_read && more_came())) return false;
   if (is_read) return true;
   // Who waits for 100 (Continue) may never send the body, or send it all the same: nobody could

@@ -88,7 +88,7 @@ void Exchange::on_timeout() {
         if (client_.stream().has_moved_on()) return arm_while_awaiting();
         return cut(RejectReason::kClientGone);
       }
-      if (!request_done_ && !request_broken_ && !awaits_continue() &&
+      if (!attempt_.request_done && !attempt_.request_broken && !awaits_continue() &&
           !upstream_->stream().is_writing()) {
         return refuse(RejectReason::kBodyTimeout);
       }
@@ -168,14 +168,14 @@ void Exchange::on_client_end() {
   client_ended_ = true;
   if (phase_ == Phase::kTunnel) return pump_request();  // passed on behind what is left
   if (phase_ == Phase::kDiscarding) return finish(Ending::kClose);
-  if (phase_ == Phase::kFlushing || request_done_ ||
+  if (phase_ == Phase::kFlushing || attempt_.request_done ||
       (phase_ != Phase::kHead && has_whole_request())) {
     return;
   }
   // The rest of the request will never come: the backend may not take it for complete. An answer
   // that has begun all the same is relayed to its end.
   if (phase_ == Phase::kRelaying) {
-    request_broken_ = true;
+    attempt_.request_broken = true;
     return;
   }
   const bool answered = client_.stream().is_writing();

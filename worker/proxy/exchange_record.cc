@@ -74,7 +74,8 @@ void Exchange::conclude(RequestOutcome outcome, RejectReason reason) noexcept {
   record_.reason = reason;
   if (!record_.has(RequestRecord::kHasHash))
     record_.key_or_fault = static_cast<std::uint8_t>(fault_);
-  record_.bytes_in = (knows_head ? head_.size : client_.input().unread().size()) + received_bytes_;
+  record_.bytes_in =
+      (knows_head ? head_.size : client_.input().unread().size()) + attempt_.received_bytes;
   record_.total_us = age_us();
   publish_record();
 }

@@ -34,7 +34,7 @@ void Exchange::note_asked() noexcept {
 }
 
 void Exchange::pump_request() {
-  while (!request_done_ && !request_broken_ && !upstream_->stream().is_writing()) {
+  while (!attempt_.request_done && !attempt_.request_broken && !upstream_->stream().is_writing()) {
     if (body_at_ == client_.input().end) return reclaim_input();
     if (!write_request({}, nullptr)) return;
   }
@@ -47,9 +47,9 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   // What may have to be sent again stays as it came.
   const auto use = replayable_ ? BodyRelay::Input::kStays : BodyRelay::Input::kMayMove;
   request_body_.gather(prefix, {input.data() + body_at_, input.end - body_at_}, use, batch);
-  request_bytes_ += batch.data_bytes;
+  attempt_.request_bytes += batch.data_bytes;
   const std::uint64_t limit = config().server.max_body_bytes;
-  const bool too_large = limit != 0 && request_bytes_ > limit && phase_ != Phase::kTunnel;
+  const bool too_large = limit != 0 && attempt_.request_bytes > limit && phase_ != Phase::kTunnel;
   if (batch.status == BodyRelay::Status::kError || too_large) {
     look_at_clock();
     const auto reason = too_large ? RejectReason::kBodyTooLarge : RejectReason::kBadRequest;
@@ -58,8 +58,8 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
     return false;
   }
   body_at_ += static_cast<std::uint32_t>(batch.consumed);
-  received_bytes_ += batch.consumed;
-  request_done_ = batch.status == BodyRelay::Status::kDone;
+  attempt_.received_bytes += batch.consumed;
+  attempt_.request_done = batch.status == BodyRelay::Status::kDone;
 
   rearm_for_request();
   if (batch.count == 0) return true;
@@ -67,10 +67,10 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
   proxy_.context.metrics.worker.upstream_sent_bytes.add(batch.bytes());
   const auto status = send_upstream(batch, hold);
   // A backend that takes no more may have answered already: its answer, or its end, is read first.
-  request_broken_ = status == TcpStream::WriteStatus::kFailed;
-  request_touched_ |= !request_broken_;
+  attempt_.request_broken = status == TcpStream::WriteStatus::kFailed;
+  attempt_.request_touched |= !attempt_.request_broken;
   head_pending_to_upstream_ = status == TcpStream::WriteStatus::kPending && hold != nullptr;
-  if (request_broken_) end_broken_tunnel();
+  if (attempt_.request_broken) end_broken_tunnel();
   return status == TcpStream::WriteStatus::kDone;
 }
 
@@ -79,8 +79,8 @@ bool Exchange::write_request(std::string_view prefix, BufferLease* hold) {
 TcpStream::WriteStatus Exchange::send_upstream(BodyRelay::Batch& batch, BufferLease* hold) {
   TcpStream& stream = upstream_->stream();
   if (hold == nullptr) return stream.write({batch.pieces.data(), batch.count});
-  const bool may_wait = sent_unseen_in_ != 0 || !upstream_->was_reused();
-  if (may_wait && request_done_ && batch.count == 1)
+  const bool may_wait = attempt_.sent_unseen_in != 0 || !upstream_->was_reused();
+  if (may_wait && attempt_.request_done && batch.count == 1)
     return stream.write_soon(batch.pieces[0], *hold);
   return stream.write({batch.pieces.data(), batch.count}, {&hold, 1});
 }
@@ -119,8 +119,8 @@ void Exchange::reclaim_input() {
 
 void Exchange::on_upstream_written(int error) {
   if (error != 0) {
-    if (error == TcpStream::kNothingSent) request_touched_ = false;
-    request_broken_ = true;
+    if (error == TcpStream::kNothingSent) attempt_.request_touched = false;
+    attempt_.request_broken = true;
     return end_broken_tunnel();
   }
   head_pending_to_upstream_ = false;

@@ -16,9 +16,9 @@ constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no ans
 void Exchange::on_upstream_data() {
   look_at_clock();
   // Not a byte of the request had gone out when it came: whatever this is, it is no answer to it.
-  const bool unasked = !was_asked() || (!response_begun_ && came_before_request());
+  const bool unasked = !was_asked() || (!attempt_.response_begun && came_before_request());
   if (phase_ == Phase::kAwaiting && unasked) return lose_upstream();
-  if (!std::exchange(response_begun_, true)) record_first_byte();
+  if (!std::exchange(attempt_.response_begun, true)) record_first_byte();
   // An interim response may still be on its way out; all else waits behind it.
   if (client_.stream().is_writing()) return upstream_->stream().stop_reading();
   if (phase_ == Phase::kAwaiting) return read_response_head();
@@ -36,14 +36,14 @@ void Exchange::read_response_head() {
       if (!make_room_for_head()) return refuse(RejectReason::kBadResponse);
       return upstream_->stream().start_reading();
     }
-    status_ = response.status;
-    if (status_ == 101) {
+    attempt_.status = response.status;
+    if (attempt_.status == 101) {
       // The body, if there is one, belongs to the old protocol and comes first.
-      const bool wanted = head_.wants_upgrade && response.wants_upgrade && request_done_;
+      const bool wanted = head_.wants_upgrade && response.wants_upgrade && attempt_.request_done;
       if (wanted && accepts_offer(response, head_)) return begin_tunnel();
       return refuse(RejectReason::kBadResponse);
     }
-    if (status_ >= 200) return begin_response();
+    if (attempt_.status >= 200) return begin_response();
     if (!relay_interim()) return;
   }
 }
@@ -87,10 +87,10 @@ bool Exchange::relay_interim() {
     }
     flushed = status == TcpStream::WriteStatus::kDone;
   }
-  continued_ |= status_ == 100;
+  continued_ |= attempt_.status == 100;
   upstream_->input()->consume(size);
   response_parser_.reset();
-  status_ = 0;
+  attempt_.status = 0;
   arm_while_awaiting();
   if (!flushed) upstream_->stream().stop_reading();
   return flushed && !upstream_->input()->is_empty();
@@ -98,17 +98,17 @@ bool Exchange::relay_interim() {
 
 void Exchange::begin_response() {
   const ResponseHead& response = proxy_.response;
-  response_framing_ = response.framing;
-  upstream_keep_alive_ = response.keep_alive;
+  attempt_.response_framing = response.framing;
+  attempt_.upstream_keep_alive = response.keep_alive;
   BodyFraming framing = response.framing;
   if (framing == BodyFraming::kChunked || framing == BodyFraming::kUntilClose) {
     framing = head_.version == HttpVersion::k11 ? BodyFraming::kChunked : BodyFraming::kUntilClose;
   }
   // 426 (Upgrade Required) is of no use without Upgrade (RFC 9110 section 15.5.22).
   const bool tells_what_to_upgrade_to =
-      status_ == 426 && response.wants_upgrade && head_.version == HttpVersion::k11;
+      attempt_.status == 426 && response.wants_upgrade && head_.version == HttpVersion::k11;
   // An answer before the whole request was read ends the connection (RFC 9112 section 9.3).
-  keep_alive_ = head_.keep_alive && request_done_ && !is_last_request() &&
+  keep_alive_ = head_.keep_alive && attempt_.request_done && !is_last_request() &&
                 framing != BodyFraming::kUntilClose && client_.lives_on(more_came());
   const ResponseForwarding how{.client_version = head_.version,
                                .framing = framing,
@@ -157,7 +157,7 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     const bool flushed = status == TcpStream::WriteStatus::kDone;
     head_pending_to_client_ = !flushed && hold != nullptr;
     if (finished) {
-      if (surplus) upstream_keep_alive_ = false;
+      if (surplus) attempt_.upstream_keep_alive = false;
       return finish_response(flushed);
     }
     prefix = {};
@@ -188,18 +188,18 @@ TcpStream::WriteStatus Exchange::send_to_client(BodyRelay::Batch& batch, BufferL
 }
 
 void Exchange::finish_response(bool flushed) {
-  const bool reusable = upstream_keep_alive_ && request_done_ && !request_broken_ &&
-                        response_framing_ != BodyFraming::kUntilClose &&
-                        !upstream_->stream().is_writing();
+  const bool reusable =
+      attempt_.upstream_keep_alive && attempt_.request_done && !attempt_.request_broken &&
+      attempt_.response_framing != BodyFraming::kUntilClose && !upstream_->stream().is_writing();
   if (reusable) {
-    if (response_framing_ == BodyFraming::kNone) upstream_->expect_surplus();
+    if (attempt_.response_framing == BodyFraming::kNone) upstream_->expect_surplus();
     upstream_.give_back();
   } else {
     upstream_.discard();
   }
   in_flight_.release();
   ActiveHook::unlink();
-  const bool unread = !request_done_ || more_came();
+  const bool unread = !attempt_.request_done || more_came();
   // A client with more to send may have sent it before it learns that this is the last answer.
   const bool may_send = unread || head_.keep_alive;
   ending_ = keep_alive_ ? Ending::kKeepAlive : may_send ? Ending::kLinger : Ending::kClose;
@@ -240,7 +240,7 @@ void Exchange::on_upstream_end(int error) {
 
 // The connection died with no response, or half a head.
 void Exchange::lose_upstream() {
-  const bool stale = upstream_->was_reused() && !response_begun_;
+  const bool stale = upstream_->was_reused() && !attempt_.response_begun;
   const bool again = may_ask_again();
   if (stale && again) {
     // The backend had closed it before our request came: no failure of the backend, and no retry

@@ -30,7 +30,7 @@ BufferLease filled(WorkerContext& context, std::string_view bytes) {
 
 bool Exchange::describe_tunnel(ConnectionToHand& connection) {
   if (phase_ != Phase::kTunnel || !upstream_) return false;
-  if (head_pending_to_client_ || head_pending_to_upstream_ || request_broken_) return false;
+  if (head_pending_to_client_ || head_pending_to_upstream_ || attempt_.request_broken) return false;
   Buffer* answers = upstream_->input().get();
   const auto from_client = not_passed_on(&client_.input(), body_at_, upstream_->stream());
   const auto from_upstream =
@@ -88,7 +88,7 @@ void Exchange::begin_tunnel() {
       write_response_head(proxy_.response, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kBadResponse);
   upstream_metrics().responses[0].add();
-  record_.status = status_;
+  record_.status = attempt_.status;
   upstream_->input()->consume(proxy_.response.size);
   enter_tunnel();
   pump_request();
@@ -100,7 +100,7 @@ void Exchange::enter_tunnel() {
   // The end of the request is no part of the tunnel, and need not lie in the input as it goes out.
   head_pending_to_upstream_ |= upstream_->stream().is_writing();
   phase_ = Phase::kTunnel;
-  request_done_ = request_broken_;
+  attempt_.request_done = attempt_.request_broken;
   request_body_.start_tunnel();
   response_body_.start_tunnel();
   record_.set(RequestRecord::kTunnel);
@@ -112,21 +112,21 @@ void Exchange::enter_tunnel() {
 // The backend takes no more. If it has ended too, nothing else will tell us that it is over.
 void Exchange::end_broken_tunnel() {
   if (phase_ != Phase::kTunnel) return;
-  request_done_ = true;
+  attempt_.request_done = true;
   if (upstream_ended_) end_tunnel_side(/*client_side=*/false);
 }
 
 // Passes one side's end on to the other, behind what is still pending. Both ended: over.
 void Exchange::end_tunnel_side(bool client_side) {
   if (client_side) {
-    request_done_ = true;
+    attempt_.request_done = true;
     upstream_->stream().end_writing();
   } else {
     upstream_ended_ = true;
     if (client_.stream().is_writing()) return;  // likewise
     client_.stream().end_writing();
   }
-  if (!request_done_ || !upstream_ended_) return;
+  if (!attempt_.request_done || !upstream_ended_) return;
   release_upstream();
   finish(Ending::kClose);
 }

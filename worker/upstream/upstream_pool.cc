@@ -37,7 +37,6 @@ UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream,
 
 UpstreamConnection* UpstreamPool::open(std::uint32_t upstream, UpstreamConnection::User& user) {
   UpstreamConnection* connection = memory_.create(context_, *this, upstream);
-  ++open_connections_;
   metrics(*connection).connections_busy.add();
   connection->connect(user, context_.segment.upstream(upstream));
   return connection;
@@ -47,7 +46,6 @@ UpstreamConnection* UpstreamPool::adopt(std::uint32_t upstream, UniqueFd socket,
                                         UpstreamConnection::User& user) {
   UpstreamConnection* connection = memory_.create(context_, *this, upstream);
   connection->adopt(user, std::move(socket));
-  ++open_connections_;
   metrics(*connection).connections_busy.add();
   return connection;
 }
@@ -143,7 +141,6 @@ bool UpstreamPool::close_surplus(IdleList& list, bool ends_round) noexcept {
 }
 
 void UpstreamPool::bury(UpstreamConnection& connection) noexcept {
-  --open_connections_;
   memory_.destroy(&connection);
 }
 

@@ -42,7 +42,6 @@ class UpstreamPool {
   void close_surplus(bool ends_round) noexcept;
   bool has_surplus() const noexcept { return has_surplus_; }
   FreeList& memory() noexcept { return memory_.memory(); }
-  bool is_empty() const noexcept { return open_connections_ == 0; }
 
  private:
   friend class UpstreamConnection;
@@ -67,7 +66,6 @@ class UpstreamPool {
   // Owned.
   ObjectPool<UpstreamConnection> memory_;
   std::vector<IdleList> idle_;  // by upstream
-  std::uint32_t open_connections_ = 0;
   bool has_surplus_ = false;  // some list may be longer than max_idle
   log::LineLimit shortage_lines_{1, 60'000};
 };

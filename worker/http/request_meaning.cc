@@ -1,6 +1,4 @@
-// The fields' meaning, for requests and responses. One walk over the fields finds those that
-// matter; most requests carry one or two of them.
-#include "worker/http/meaning.h"
+#include "worker/http/request_meaning.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,60 +6,10 @@
 #include "worker/http/char_class.h"
 #include "worker/http/connection_options.h"
 #include "worker/http/grammar.h"
+#include "worker/http/known_fields.h"
 
 namespace ringmaster {
-
 namespace {
-
-// How often a field occurs, and where first.
-struct Sightings {
-  const Field* first = nullptr;
-  std::uint32_t count = 0;
-
-  void add(const Field& field) noexcept {
-    if (count++ == 0) first = &field;
-  }
-};
-
-struct KnownFields {
-  Sightings connection, content_length, expect, host, max_forwards, transfer_encoding, upgrade, via;
-};
-
-KnownFields collect(const MessageHead& head) noexcept {
-  KnownFields known;
-  for (std::uint32_t i = 0; i < head.field_count; ++i) {
-    const Field& field = head.fields[i];
-    switch (field.id) {
-      case FieldId::kConnection:
-        known.connection.add(field);
-        break;
-      case FieldId::kContentLength:
-        known.content_length.add(field);
-        break;
-      case FieldId::kExpect:
-        known.expect.add(field);
-        break;
-      case FieldId::kHost:
-        known.host.add(field);
-        break;
-      case FieldId::kMaxForwards:
-        known.max_forwards.add(field);
-        break;
-      case FieldId::kTransferEncoding:
-        known.transfer_encoding.add(field);
-        break;
-      case FieldId::kUpgrade:
-        known.upgrade.add(field);
-        break;
-      case FieldId::kVia:
-        known.via.add(field);
-        break;
-      default:
-        break;
-    }
-  }
-  return known;
-}
 
 using MaybeRefusal = std::optional<Refusal>;
 
@@ -112,19 +60,13 @@ MaybeRefusal find_request_framing(RequestHead& head, const KnownFields& known) n
   return std::nullopt;
 }
 
-// RFC 9112 section 9.3.
-bool lets_connection_live(HttpVersion version, const ConnectionOptions& options) noexcept {
-  return !options.close && (version == HttpVersion::k11 || options.keep_alive);
-}
-
 MaybeRefusal apply_connection(RequestHead& head, const KnownFields& known) noexcept {
   ConnectionOptions options;
   if (known.connection.count != 0) options = read_connection(head);
   if (options.malformed || options.too_many) return MessageFault::kConnection;
   head.keep_alive = lets_connection_live(head.version, options);
   head.drops_trailers = options.names_trailers;
-  head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
-                       head.version == HttpVersion::k11 && offers_upgrade(head);
+  head.wants_upgrade = wants_upgrade(head, options, known);
   return std::nullopt;
 }
 
@@ -200,19 +142,13 @@ bool came_round(const RequestHead& head, std::string_view via_name) noexcept {
   return false;
 }
 
-void reset_meaning(MessageHead& head) noexcept {
-  head.framing = BodyFraming::kNone;
-  head.content_length = 0;
-  head.wants_upgrade = false;
-}
-
 }  // namespace
 
 MaybeRefusal interpret_request_fields(RequestHead& head, std::string_view via_name) noexcept {
   reset_meaning(head);
   head.expects_continue = false;
   head.max_forwards = -1;
-  const KnownFields known = collect(head);
+  const KnownFields known = find_known_fields(head);
   if (const auto refusal = check_host(head, known.host)) return refusal;
   if (const auto refusal = find_request_framing(head, known)) return refusal;
   if (const auto refusal = apply_connection(head, known)) return refusal;
@@ -225,69 +161,6 @@ MaybeRefusal interpret_request_fields(RequestHead& head, std::string_view via_na
   }
   if (known.via.count != 0 && came_round(head, via_name)) return RejectReason::kLoopDetected;
   return std::nullopt;
-}
-
-namespace {
-
-// Every Content-Length, in a list or a field of its own, must say the same (RFC 9112 section 6.3,
-// rule 5).
-bool read_agreed_length(ResponseHead& head) noexcept {
-  std::optional<std::uint64_t> agreed;
-  for (std::uint32_t i = 0; i < head.field_count; ++i) {
-    if (head.fields[i].id != FieldId::kContentLength) continue;
-    std::string_view list = head.value(head.fields[i]);
-    std::string_view member;
-    while (next_member(list, member)) {
-      const auto value = parse_body_length(member);
-      if (!value || (agreed && *agreed != *value)) return false;
-      agreed = value;
-    }
-  }
-  head.content_length = agreed.value_or(0);
-  return true;
-}
-
-bool is_chunked(const ResponseHead& head, const KnownFields& known) noexcept {
-  return known.transfer_encoding.count == 1 && known.content_length.count == 0 &&
-         head.version == HttpVersion::k11 &&
-         equals_ignore_case(head.value(*known.transfer_encoding.first), "chunked");
-}
-
-// RFC 9112 section 6.3.
-bool find_response_framing(ResponseHead& head, const KnownFields& known, bool to_head) noexcept {
-  const bool encoded = known.transfer_encoding.count != 0;
-  const bool never_a_body = head.status < 200 || head.status == 204;
-  if (encoded && (never_a_body || !is_chunked(head, known))) return false;
-  if (known.content_length.count != 0 && !read_agreed_length(head)) return false;
-  if (to_head || never_a_body || head.status == 304) {
-    head.framing = BodyFraming::kNone;
-  } else if (encoded) {
-    head.framing = BodyFraming::kChunked;
-  } else {
-    head.framing =
-        known.content_length.count != 0 ? BodyFraming::kLength : BodyFraming::kUntilClose;
-  }
-  return true;
-}
-
-}  // namespace
-
-bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
-  reset_meaning(head);
-  const KnownFields known = collect(head);
-  if (!find_response_framing(head, known, to_head)) return false;
-  ConnectionOptions options;
-  if (known.connection.count != 0) options = read_connection(head);
-  if (options.too_many) return false;
-  // A length where no body can be: who believes it may send one, and then it is in the way.
-  const bool announces_nonsense =
-      (head.status < 200 || head.status == 204) && head.content_length != 0;
-  head.keep_alive = !options.malformed && head.framing != BodyFraming::kUntilClose &&
-                    !announces_nonsense && lets_connection_live(head.version, options);
-  head.drops_trailers = options.names_trailers;
-  head.wants_upgrade = options.upgrade && known.upgrade.count != 0 &&
-                       head.version == HttpVersion::k11 && offers_upgrade(head);
-  return true;
 }
 
 }  // namespace ringmaster
