@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/places.h"
 #include "tests/support/ringmaster.h"

@@ -13,6 +13,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 #include "tests/support/syscall_counter.h"

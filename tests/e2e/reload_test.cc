@@ -10,6 +10,7 @@
 
 #include "tests/support/backend.h"
 #include "tests/support/binary.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
