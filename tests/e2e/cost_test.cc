@@ -98,11 +98,11 @@ TEST(Cost, AThousandBackendsStartInAFifthOfASecond) {
   for (int attempt = 0; attempt < 12 && least > 0.2; ++attempt) {
     // All of 127.0.0.0/8 can connect to it, and its queue takes them all.
     const UniqueFd listener = listen_at({"0.0.0.0", 0}, 4096);
-    const std::string port = std::to_string(local_endpoint(listener.get()).port);
+    const std::uint16_t port = local_endpoint(listener.get()).port;
     std::string config = "[server]\nworkers = 1\n[health]\npath = \"\"\n";
     for (int i = 0; i < 1000; ++i) {
-      config += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.1." +
-                std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + ":" + port + "\"\n";
+      const std::string ip = "127.1." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
+      config += backend_table("s" + std::to_string(i), {ip, port});
     }
     Ringmaster ringmaster(config);
     least = std::min(least, cpu_seconds(ringmaster.process().pid()));

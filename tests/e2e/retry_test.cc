@@ -286,10 +286,9 @@ TEST(Retry, AnAnswerThatBreaksOffTakesNoEarlierOneAlong) {
 }
 
 TEST(Retry, WhatCannotEvenBeTriedIsA502) {
-  Ringmaster ringmaster(
-      "[server]\nworkers = 1\n[health]\npanic_threshold = 1.0\n"
-      "[[backend]]\nname = \"s1\"\naddress = \"255.255.255.255:80\"\n",
-      {.wait_until_ready = false});
+  Ringmaster ringmaster("[server]\nworkers = 1\n[health]\npanic_threshold = 1.0\n" +
+                            backend_table("s1", {"255.255.255.255", 80}),
+                        {.wait_until_ready = false});
   ASSERT_TRUE(wait_until([&] { return get(ringmaster.endpoint(), "/").status != 503; }));
   EXPECT_EQ(get(ringmaster.endpoint(), "/").status, 502);
 }

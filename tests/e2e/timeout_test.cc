@@ -178,9 +178,8 @@ TEST(Timeout, ABackendThatDoesNotTakeTheConnectionIsA504) {
   const Endpoint full = local_endpoint(listener.get());
   Ringmaster ringmaster(
       "[health]\npath = \"\"\ninterval = \"60s\"\ntimeout = \"30s\"\n"
-      "[upstream]\nconnect_timeout = \"500ms\"\n"
-      "[[backend]]\nname = \"s1\"\naddress = \"" +
-      full.to_string() + "\"\n");
+      "[upstream]\nconnect_timeout = \"500ms\"\n" +
+      backend_table("s1", full));
   std::vector<UniqueFd> waiting;
   for (int i = 0; i < 16; ++i) waiting.push_back(begin_connect(full));
 

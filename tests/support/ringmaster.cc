@@ -35,12 +35,6 @@ void add_key(std::string& config, const std::string& table, const std::string& k
   if (!has_key) config.insert(begin, line);
 }
 
-Endpoint parse_endpoint(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) throw std::runtime_error("no port in the log: " + text);
-  return {text.substr(0, colon), static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1)))};
-}
-
 // Every "<words> ADDRESS:PORT" in complete lines of the log.
 std::vector<Endpoint> announced(const std::string& log, const std::string& words) {
   std::vector<Endpoint> found;
@@ -48,7 +42,7 @@ std::vector<Endpoint> announced(const std::string& log, const std::string& words
     at += words.size();
     const std::size_t end = log.find_first_of(" ,;\n", at);
     if (end == std::string::npos) break;
-    found.push_back(parse_endpoint(log.substr(at, end - at)));
+    found.push_back(Endpoint::parse(log.substr(at, end - at)));
   }
   return found;
 }
