@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/client.h"
 #include "tests/support/ringmaster.h"
 
@@ -32,11 +33,7 @@ class ClientGone : public ::testing::Test {
 
   Event silent_;
   Backend backend_{"s1", Backend::Script([this](Conversation& conversation) {
-                     if (conversation.request().target == "/chat") {
-                       conversation.stream().send(
-                           "HTTP/1.1 101 Switching Protocols\r\n"
-                           "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
-                     }
+                     if (conversation.request().has("Upgrade")) switch_protocols(conversation);
                      silent_.wait();
                    })};
   Ringmaster ringmaster_{"[server]\nworkers = 1\nbody_timeout = \"5m\"\n" + backend_.toml()};
@@ -52,7 +49,7 @@ TEST_F(ClientGone, BehindItsEndWhileItWaits) {
 }
 
 TEST_F(ClientGone, BehindItsEndOfATunnel) {
-  client_.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client_.send(request_head("GET", "/chat", kUpgrade));
   ASSERT_EQ(client_.receive_head().status, 101);
   client_.stream().shutdown_write();
   client_.stream().reset();
@@ -65,16 +62,14 @@ TEST(ClientLeft, ATunnelThatItsBackendEndedFirstLosesNothing) {
   std::promise<std::string> received;
   Backend backend("s1", Backend::Script([&](Conversation& conversation) {
                     Stream& stream = conversation.stream();
-                    stream.send(
-                        "HTTP/1.1 101 Switching Protocols\r\n"
-                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                    switch_protocols(conversation);
                     stream.shutdown_write();
                     go_on.wait();
                     received.set_value(stream.read_all());
                   }));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   ASSERT_EQ(client.receive_head().status, 101);
   ASSERT_TRUE(client.is_ended());
   // Until the worker takes no more, and not much longer: the end is to get through to it.

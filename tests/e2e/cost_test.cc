@@ -13,6 +13,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
@@ -167,21 +168,14 @@ TEST(Cost, AnIdleTunnelHoldsNoBuffer) {
   if (binary_is_sanitized()) GTEST_SKIP() << "its allocator keeps what is freed";
   constexpr int kTunnels = 300;
   const std::string message(100 << 10, 'x');
-  Backend backend("s1", Backend::Script([](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\n"
-                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
-                    for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
-                      conversation.stream().send(bytes);
-                    }
-                  }));
+  Backend backend("s1", Backend::Script(echo));
   Ringmaster ringmaster(kOneWorker + backend.toml());
   const pid_t worker = ringmaster.workers().at(0);
   const long before = anonymous_kib(worker);
   std::vector<Client> tunnels;
   for (int i = 0; i < kTunnels; ++i) {
     Client& client = tunnels.emplace_back(ringmaster.endpoint());
-    client.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+    client.send(request_head("GET", "/chat", kUpgrade));
     ASSERT_EQ(client.receive_head().status, 101);
     client.send(message);
     ASSERT_EQ(client.stream().read_exactly(message.size()), message);

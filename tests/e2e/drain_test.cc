@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -12,14 +13,6 @@ namespace {
 
 constexpr Exit kClean{0, 0};
 constexpr Exit kCut{3, 0};
-
-// A backend whose answers wait for an event, or for as long as the test lasts.
-Backend::Handler wait_for(Event& event) {
-  return [&event](const Request&) {
-    event.wait(kPatience * 2);
-    return Reply{.body = "done"};
-  };
-}
 
 // The test's name for "no new connection is taken".
 bool comes_to_refuse(const Ringmaster& ringmaster) {
@@ -30,10 +23,7 @@ class Drain : public ::testing::TestWithParam<int> {};
 
 TEST_P(Drain, FiftyRequestsInFlightSurviveTheShutdown) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{.body = "I survived the shutdown"};
-  });
+  Backend backend("s1", answers_after(may_answer, "I survived the shutdown"));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
   std::vector<Client> clients;
   for (int i = 0; i < 50; ++i) {
@@ -92,7 +82,7 @@ TEST(Stop, AWorkerThatIsFullStopsInOrder) {
 
 TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
   Event never;
-  Backend backend("s1", wait_for(never));
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster(backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -115,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(After, StopTwice, ::testing::Values(SIGINT, SIGTERM), [
 
 TEST_P(StopTwice, AnInterruptCutsAtOnce) {
   Event never;
-  Backend backend("s1", wait_for(never));
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -133,7 +123,7 @@ TEST_P(StopTwice, AnInterruptCutsAtOnce) {
 
 TEST(Stop, WhatExceedsTheDrainTimeoutIsCut) {
   Event never;
-  Backend backend("s1", wait_for(never));
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster("[server]\ndrain_timeout = \"1s\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -226,7 +216,7 @@ TEST(Stop, ABodyOnItsWayComesWholeInBothDirections) {
 
 TEST(Stop, PipelinedRequestsInFlightAreAllAnswered) {
   Event may_answer;
-  Backend backend("s1", wait_for(may_answer));
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster(backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/1") + request_head("GET", "/2") + request_head("GET", "/3"));
@@ -247,7 +237,7 @@ TEST(Stop, PipelinedRequestsInFlightAreAllAnswered) {
 
 TEST(Stop, MasterTellsTheTruthWhileItDrains) {
   Event may_answer;
-  Backend backend("s1", wait_for(may_answer));
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster(backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));

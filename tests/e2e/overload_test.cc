@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -23,17 +24,9 @@ bool comes_to_have_in_flight(const Ringmaster& ringmaster, double count) {
   return wait_until([&] { return ringmaster.metrics().sum("active_connections") == count; });
 }
 
-// Answers "/quick" at once, and all else when it is told to.
-Backend::Handler wait_for(Event& event) {
-  return [&event](const Request& request) {
-    if (request.target != "/quick") event.wait();
-    return Reply{.body = "late"};
-  };
-}
-
 TEST(Overload, WithEveryBackendFullClientsAreToldToComeBack) {
   Event go_on;
-  Backend a("a", wait_for(go_on)), b("b", wait_for(go_on));
+  Backend a("a", answers_after(go_on, "late")), b("b", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + a.toml(kOneAtATime) + b.toml(kOneAtATime));
   std::vector<Client> holders;
   for (int i = 0; i < 2; ++i) {
@@ -62,7 +55,7 @@ TEST(Overload, WithEveryBackendFullClientsAreToldToComeBack) {
 // Busy is not down.
 TEST(Overload, ABackupDoesNotHelpOutWhereTheOthersAreOnlyFull) {
   Event go_on;
-  Backend a("a", wait_for(go_on));
+  Backend a("a", answers_after(go_on, "late"));
   Backend spare("spare");
   Ringmaster ringmaster(a.toml(kOneAtATime) + spare.toml("backup = true\n"));
   Client holder(ringmaster.endpoint());
@@ -78,7 +71,7 @@ TEST(Overload, ABackupDoesNotHelpOutWhereTheOthersAreOnlyFull) {
 
 TEST(Overload, AllWorkersTogetherKeepToTheLimit) {
   Event go_on;
-  Backend a("a", wait_for(go_on));
+  Backend a("a", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 4\n" + a.toml(kTwoAtATime));
   std::vector<Client> clients;
   for (int i = 0; i < 24; ++i) clients.emplace_back(ringmaster.endpoint());

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -52,10 +53,7 @@ TEST_P(PreDrain, ReadyzFailsWhileTheListenersServeOn) {
 
 TEST_P(PreDrain, AnInterruptCutsAtOnce) {
   Event never;
-  Backend backend("s1", [&](const Request&) {
-    never.wait(kPatience * 2);
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster("[server]\npre_drain = \"60s\"\ndrain_timeout = \"60s\"\n" +
                         backend.toml());
   Client client(ringmaster.endpoint());
@@ -75,10 +73,7 @@ TEST_P(PreDrain, AnInterruptCutsAtOnce) {
 // Only a terminal's ^C is a person who has lost patience.
 TEST(PreDrainTime, IsNotCutShortByAnotherSigtermAndThenTheListenersClose) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{.body = "done"};
-  });
+  Backend backend("s1", answers_after(may_answer, "done"));
   Ringmaster ringmaster("[server]\nworkers = 2\npre_drain = \"500ms\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));

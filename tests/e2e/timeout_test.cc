@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -215,14 +216,10 @@ TEST(Timeout, AnIdleBackendConnectionIsClosed) {
 
 // Neither side would ever speak again: that one has gone is learnt by writing to it.
 TEST(Timeout, ATunnelWhoseBackendIsGoneEndsWithItsClient) {
-  Backend backend("s1", Backend::Script([](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                        "Upgrade: test\r\n\r\n");
-                  }));
+  Backend backend("s1", Backend::Script(switch_protocols));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   ASSERT_EQ(client.receive_head().status, 101);
   EXPECT_TRUE(client.is_ended());  // the backend's end is passed on
   const auto is_over = [&] {
@@ -278,9 +275,7 @@ TEST(Timeout, AClientThatTakesALongAnswerSlowlyGetsItAll) {
 TEST(Timeout, ATunnelWhoseClientReadsSlowlyLivesOn) {
   const std::string flood = pattern(4 << 20);
   Backend backend("s1", Backend::Script([&](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\n"
-                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                    switch_protocols(conversation);
                     conversation.stream().send(flood);
                   }));
   const Endpoint where = free_endpoint();
@@ -288,7 +283,7 @@ TEST(Timeout, ATunnelWhoseClientReadsSlowlyLivesOn) {
                             "\"\n[upstream]\ntunnel_timeout = \"1s\"\n" + backend.toml(),
                         {.command = on_narrow_listener(where)});
   Client client(Stream::connect(where, "", 8192));
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   ASSERT_EQ(client.receive_head().status, 101);
   const Stopwatch watch;
   std::string received;

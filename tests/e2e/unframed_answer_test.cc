@@ -82,7 +82,7 @@ TEST_P(Unframed, AnswerIsCompleteIfItsConnectionEndedInOrder) {
 
 TEST_P(Unframed, TunnelEndsAsItsBackendEndedIt) {
   Client client(ringmaster_.endpoint());
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   EXPECT_EQ(client.receive_head().status, 101);
   client.send("first");
   EXPECT_EQ(client.stream().read_exactly(3), "all");
