@@ -16,10 +16,6 @@ namespace {
 const std::string kOneAtATime = "max_connections = 1\n";
 const std::string kTwoAtATime = "max_connections = 2\n";
 
-double rejected(const Ringmaster& ringmaster, const std::string& reason) {
-  return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"" + reason + "\"}");
-}
-
 bool comes_to_have_in_flight(const Ringmaster& ringmaster, double count) {
   return wait_until([&] { return ringmaster.metrics().sum("active_connections") == count; });
 }
@@ -42,8 +38,8 @@ TEST(Overload, WithEveryBackendFullClientsAreToldToComeBack) {
   EXPECT_EQ(refusal.field("Retry-After"), "1");
   EXPECT_FALSE(refusal.body.empty());
   EXPECT_FALSE(refusal.says_close());
-  EXPECT_TRUE(wait_until([&] { return rejected(ringmaster, "overloaded") == 1; }));
-  EXPECT_EQ(rejected(ringmaster, "no_backend"), 0) << "they are up";
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("overloaded") == 1; }));
+  EXPECT_EQ(ringmaster.rejected("no_backend"), 0) << "they are up";
   EXPECT_EQ(ringmaster.ready_status(), 200);
   EXPECT_EQ(a.request_count() + b.request_count(), 2u);
 
@@ -64,7 +60,7 @@ TEST(Overload, ABackupDoesNotHelpOutWhereTheOthersAreOnlyFull) {
 
   EXPECT_EQ(get(ringmaster.endpoint(), "/quick").status, 503);
   EXPECT_EQ(spare.request_count(), 0u);
-  EXPECT_TRUE(wait_until([&] { return rejected(ringmaster, "overloaded") == 1; }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("overloaded") == 1; }));
   go_on.set();
   EXPECT_EQ(holder.receive().body, "late");
 }
@@ -132,7 +128,7 @@ TEST_P(FreedPlace, IsUsedAgainAndOnlyOnce) {
     ASSERT_TRUE(comes_to_have_in_flight(ringmaster, 0));
     EXPECT_EQ(other.get("/quick").status, 200);
   }
-  EXPECT_TRUE(wait_until([&] { return rejected(ringmaster, "overloaded") == 5; }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("overloaded") == 5; }));
 }
 
 }  // namespace

@@ -10,12 +10,8 @@
 namespace ringmaster::test {
 namespace {
 
-double rejected(const Ringmaster& ringmaster, const std::string& reason) {
-  return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"" + reason + "\"}");
-}
-
 bool comes_to_reject(const Ringmaster& ringmaster, const std::string& reason, double count) {
-  return wait_until([&] { return rejected(ringmaster, reason) == count; });
+  return wait_until([&] { return ringmaster.rejected(reason) == count; });
 }
 
 TEST(Timeout, AHeadThatNeverEndsIsA408) {
@@ -45,7 +41,7 @@ TEST(Timeout, AStrayLineEndIsNoRequestThatIsLate) {
 
   EXPECT_EQ(client.receive().status, 200);
   EXPECT_TRUE(client.is_ended()) << "and not told 408";
-  EXPECT_EQ(rejected(ringmaster, "header_timeout"), 0);
+  EXPECT_EQ(ringmaster.rejected("header_timeout"), 0);
 }
 
 TEST(Timeout, TheHeadAsAWholeIsTimedNotEachByte) {
@@ -370,7 +366,7 @@ TEST_F(SlowHints, WhoTakesThemIsGivenTheTime) {
 TEST_F(SlowHints, WhoTakesNoneIsGoneAndItIsNotTheBackendsFault) {
   ask();
   EXPECT_TRUE(comes_to_reject(ringmaster_, "client_gone", 1));
-  EXPECT_EQ(rejected(ringmaster_, "response_timeout"), 0);
+  EXPECT_EQ(ringmaster_.rejected("response_timeout"), 0);
   EXPECT_EQ(backend_.connection_count(), 1u) << "nor is it asked again";
 }
 

@@ -33,9 +33,7 @@ class Unframed : public ::testing::TestWithParam<std::tuple<End, First>> {
     ::kill(worker, SIGCONT);
   }
 
-  double cut_responses() const {
-    return ringmaster_.metrics().get("ringmaster_rejected_total{reason=\"response_cut\"}");
-  }
+  double cut_responses() const { return ringmaster_.rejected("response_cut"); }
 
   Event has_first_, may_end_, has_ended_;
   Backend backend_{"s1", Backend::Script([this](Conversation& conversation) {

@@ -124,6 +124,10 @@ Metrics Ringmaster::metrics() const {
   return Metrics(get(admin_, "/metrics").body);
 }
 
+double Ringmaster::rejected(const std::string& reason) const {
+  return metrics().get("ringmaster_rejected_total{reason=\"" + reason + "\"}");
+}
+
 nlohmann::json Ringmaster::status() const {
   return nlohmann::json::parse(get(admin_, "/status").body);
 }

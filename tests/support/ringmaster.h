@@ -41,6 +41,8 @@ class Ringmaster {
   std::vector<pid_t> workers() const { return process_.children(); }
 
   Metrics metrics() const;
+  // How many requests it answered itself, or cut, for that reason.
+  double rejected(const std::string& reason) const;
   nlohmann::json status() const;
   bool only_this_generation_is_left() const;
   // "up", "down", … as /status has it; empty if there is no such backend.
