@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <tuple>
 
 #include "tests/support/backend.h"
 #include "tests/support/behaviour.h"
@@ -98,21 +99,40 @@ TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
   never.set();
 }
 
-class StopTwice : public ::testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(After, StopTwice, ::testing::Values(SIGINT, SIGTERM), [](const auto& row) {
-  return std::string(row.param == SIGINT ? "SIGINT" : "SIGTERM");
-});
+// What a stop is at when the second signal comes.
+struct Stage {
+  const char* name;
+  const char* config;  // of [server]
+  bool (*is_reached)(const Ringmaster&);
+};
+constexpr Stage kStages[] = {
+    {"InItsPreDrain", "pre_drain = \"60s\"\n",
+     [](const Ringmaster& ringmaster) { return ringmaster.ready_status() == 503; }},
+    {"WhileItDrains", "",
+     [](const Ringmaster& ringmaster) { return is_refused(ringmaster.endpoint()); }},
+};
+
+class StopTwice : public ::testing::TestWithParam<std::tuple<int, Stage>> {};
+INSTANTIATE_TEST_SUITE_P(After, StopTwice,
+                         ::testing::Combine(::testing::Values(SIGINT, SIGTERM),
+                                            ::testing::ValuesIn(kStages)),
+                         [](const auto& row) {
+                           return std::string("SIG") + ::sigabbrev_np(std::get<int>(row.param)) +
+                                  std::get<Stage>(row.param).name;
+                         });
 
 TEST_P(StopTwice, AnInterruptCutsAtOnce) {
+  const auto& [signal, stage] = GetParam();
   Event never;
   Backend backend("s1", answers_after(never));
-  Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + backend.toml());
+  Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + std::string(stage.config) +
+                        backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
   ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
 
-  ringmaster.process().signal(GetParam());
-  ASSERT_TRUE(comes_to_refuse(ringmaster));
+  ringmaster.process().signal(signal);
+  ASSERT_TRUE(wait_until([&] { return stage.is_reached(ringmaster); }));
   EXPECT_FALSE(client.stream().is_readable());
   const Stopwatch watch;
   EXPECT_EQ(ringmaster.stop(SIGINT), kCut);

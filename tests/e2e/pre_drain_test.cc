@@ -13,7 +13,6 @@ namespace ringmaster::test {
 namespace {
 
 constexpr Exit kClean{0, 0};
-constexpr Exit kCut{3, 0};
 
 bool comes_to_fail_readyz(const Ringmaster& ringmaster) {
   return wait_until([&] { return ringmaster.ready_status() == 503; });
@@ -49,25 +48,6 @@ TEST_P(PreDrain, ReadyzFailsWhileTheListenersServeOn) {
   const Stopwatch watch;
   EXPECT_EQ(ringmaster.stop(SIGINT), kClean);
   EXPECT_LT(watch.elapsed(), seconds(2) + noise());
-}
-
-TEST_P(PreDrain, AnInterruptCutsAtOnce) {
-  Event never;
-  Backend backend("s1", answers_after(never));
-  Ringmaster ringmaster("[server]\npre_drain = \"60s\"\ndrain_timeout = \"60s\"\n" +
-                        backend.toml());
-  Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/"));
-  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
-
-  ringmaster.process().signal(GetParam());
-  ASSERT_TRUE(comes_to_fail_readyz(ringmaster));
-  EXPECT_FALSE(client.stream().is_readable());
-  const Stopwatch watch;
-  EXPECT_EQ(ringmaster.stop(SIGINT), kCut);
-  EXPECT_LT(watch.elapsed(), seconds(1) + noise());
-  EXPECT_THROW(client.receive(), StreamError);
-  never.set();
 }
 
 // Only a terminal's ^C is a person who has lost patience.
