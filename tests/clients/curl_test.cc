@@ -3,6 +3,7 @@
 
 #include "tests/clients/tool.h"
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {

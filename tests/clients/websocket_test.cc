@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/clients/tool.h"
+#include "tests/support/backend.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -18,8 +19,8 @@ class WebSocketServer {
   // A config for it. It answers no plain request, so that the probe only connects.
   std::string toml() const {
     const std::string address = process_.output();
-    return "[health]\npath = \"\"\n\n[[backend]]\nname = \"ws\"\naddress = \"" +
-           address.substr(0, address.size() - 1) + "\"\n";
+    return "[health]\npath = \"\"\n" +
+           backend_table("ws", Endpoint::parse(address.substr(0, address.size() - 1)));
   }
 
  private:

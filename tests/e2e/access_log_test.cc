@@ -11,6 +11,8 @@
 #include <sstream>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/places.h"
 #include "tests/support/ringmaster.h"
@@ -155,10 +157,7 @@ TEST(AccessLog, IsOpenedAnewAgainThoughRequestsLinger) {
     GTEST_SKIP() << "256 processes of it are more than a machine has room for";
   TempDir dir;
   Event go_on;
-  Backend backend("s1", [&](const Request&) {
-    go_on.wait();
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(go_on));
   Ringmaster ringmaster("[server]\nworkers = 128\ndrain_timeout = \"300ms\"\n[log]\naccess = \"" +
                         dir.path("access.log") + "\"\n" + backend.toml());
   Client client(ringmaster.endpoint());

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/places.h"
 #include "tests/support/ringmaster.h"
 

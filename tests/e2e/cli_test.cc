@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {

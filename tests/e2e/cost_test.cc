@@ -13,6 +13,8 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 #include "tests/support/syscall_counter.h"
@@ -97,11 +99,11 @@ TEST(Cost, AThousandBackendsStartInAFifthOfASecond) {
   for (int attempt = 0; attempt < 12 && least > 0.2; ++attempt) {
     // All of 127.0.0.0/8 can connect to it, and its queue takes them all.
     const UniqueFd listener = listen_at({"0.0.0.0", 0}, 4096);
-    const std::string port = std::to_string(local_endpoint(listener.get()).port);
+    const std::uint16_t port = local_endpoint(listener.get()).port;
     std::string config = "[server]\nworkers = 1\n[health]\npath = \"\"\n";
     for (int i = 0; i < 1000; ++i) {
-      config += "[[backend]]\nname = \"s" + std::to_string(i) + "\"\naddress = \"127.1." +
-                std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + ":" + port + "\"\n";
+      const std::string ip = "127.1." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
+      config += backend_table("s" + std::to_string(i), {ip, port});
     }
     Ringmaster ringmaster(config);
     least = std::min(least, cpu_seconds(ringmaster.process().pid()));
@@ -166,21 +168,14 @@ TEST(Cost, AnIdleTunnelHoldsNoBuffer) {
   if (binary_is_sanitized()) GTEST_SKIP() << "its allocator keeps what is freed";
   constexpr int kTunnels = 300;
   const std::string message(100 << 10, 'x');
-  Backend backend("s1", Backend::Script([](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\n"
-                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
-                    for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
-                      conversation.stream().send(bytes);
-                    }
-                  }));
+  Backend backend("s1", Backend::Script(echo));
   Ringmaster ringmaster(kOneWorker + backend.toml());
   const pid_t worker = ringmaster.workers().at(0);
   const long before = anonymous_kib(worker);
   std::vector<Client> tunnels;
   for (int i = 0; i < kTunnels; ++i) {
     Client& client = tunnels.emplace_back(ringmaster.endpoint());
-    client.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+    client.send(request_head("GET", "/chat", kUpgrade));
     ASSERT_EQ(client.receive_head().status, 101);
     client.send(message);
     ASSERT_EQ(client.stream().read_exactly(message.size()), message);

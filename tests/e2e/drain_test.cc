@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <tuple>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 #include "tests/support/unburied.h"
 
@@ -13,14 +15,6 @@ namespace {
 
 constexpr Exit kClean{0, 0};
 constexpr Exit kCut{3, 0};
-
-// A backend whose answers wait for an event, or for as long as the test lasts.
-Backend::Handler wait_for(Event& event) {
-  return [&event](const Request&) {
-    event.wait(kPatience * 2);
-    return Reply{.body = "done"};
-  };
-}
 
 // The test's name for "no new connection is taken".
 bool comes_to_refuse(const Ringmaster& ringmaster) {
@@ -31,10 +25,7 @@ class Drain : public ::testing::TestWithParam<int> {};
 
 TEST_P(Drain, FiftyRequestsInFlightSurviveTheShutdown) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{.body = "I survived the shutdown"};
-  });
+  Backend backend("s1", answers_after(may_answer, "I survived the shutdown"));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
   std::vector<Client> clients;
   for (int i = 0; i < 50; ++i) {
@@ -111,7 +102,7 @@ TEST(Stop, DoesNotWaitForAWorkerThatWasKilledAndDoesNotEnd) {
 
 TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
   Event never;
-  Backend backend("s1", wait_for(never));
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster(backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -127,21 +118,40 @@ TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
   never.set();
 }
 
-class StopTwice : public ::testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(After, StopTwice, ::testing::Values(SIGINT, SIGTERM), [](const auto& row) {
-  return std::string(row.param == SIGINT ? "SIGINT" : "SIGTERM");
-});
+// What a stop is at when the second signal comes.
+struct Stage {
+  const char* name;
+  const char* config;  // of [server]
+  bool (*is_reached)(const Ringmaster&);
+};
+constexpr Stage kStages[] = {
+    {"InItsPreDrain", "pre_drain = \"60s\"\n",
+     [](const Ringmaster& ringmaster) { return ringmaster.ready_status() == 503; }},
+    {"WhileItDrains", "",
+     [](const Ringmaster& ringmaster) { return is_refused(ringmaster.endpoint()); }},
+};
+
+class StopTwice : public ::testing::TestWithParam<std::tuple<int, Stage>> {};
+INSTANTIATE_TEST_SUITE_P(After, StopTwice,
+                         ::testing::Combine(::testing::Values(SIGINT, SIGTERM),
+                                            ::testing::ValuesIn(kStages)),
+                         [](const auto& row) {
+                           return std::string("SIG") + ::sigabbrev_np(std::get<int>(row.param)) +
+                                  std::get<Stage>(row.param).name;
+                         });
 
 TEST_P(StopTwice, AnInterruptCutsAtOnce) {
+  const auto& [signal, stage] = GetParam();
   Event never;
-  Backend backend("s1", wait_for(never));
-  Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + backend.toml());
+  Backend backend("s1", answers_after(never));
+  Ringmaster ringmaster("[server]\ndrain_timeout = \"60s\"\n" + std::string(stage.config) +
+                        backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
   ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
 
-  ringmaster.process().signal(GetParam());
-  ASSERT_TRUE(comes_to_refuse(ringmaster));
+  ringmaster.process().signal(signal);
+  ASSERT_TRUE(wait_until([&] { return stage.is_reached(ringmaster); }));
   EXPECT_FALSE(client.stream().is_readable());
   const Stopwatch watch;
   EXPECT_EQ(ringmaster.stop(SIGINT), kCut);
@@ -152,7 +162,7 @@ TEST_P(StopTwice, AnInterruptCutsAtOnce) {
 
 TEST(Stop, WhatExceedsTheDrainTimeoutIsCut) {
   Event never;
-  Backend backend("s1", wait_for(never));
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster("[server]\ndrain_timeout = \"1s\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -245,7 +255,7 @@ TEST(Stop, ABodyOnItsWayComesWholeInBothDirections) {
 
 TEST(Stop, PipelinedRequestsInFlightAreAllAnswered) {
   Event may_answer;
-  Backend backend("s1", wait_for(may_answer));
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster(backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/1") + request_head("GET", "/2") + request_head("GET", "/3"));
@@ -266,7 +276,7 @@ TEST(Stop, PipelinedRequestsInFlightAreAllAnswered) {
 
 TEST(Stop, MasterTellsTheTruthWhileItDrains) {
   Event may_answer;
-  Backend backend("s1", wait_for(may_answer));
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster(backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));

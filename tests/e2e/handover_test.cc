@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -176,21 +177,13 @@ TEST_F(StopDuringHandOver, LosesNothingOfWhatIsBetweenTheWorkers) {
   expect_answers_and_orderly_ends();
 }
 
-constexpr std::string_view kUpgrade = "Connection: Upgrade\r\nUpgrade: test\r\n";
-constexpr std::string_view kSwitching =
-    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n";
-
-// Accepts an upgrade and sends back whatever comes, until the client ends its side.
-void echo(Conversation& conversation) {
-  conversation.stream().send(kSwitching);
-  for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
-    conversation.stream().send(bytes);
-  }
+void echo_and_part(Conversation& conversation) {
+  echo(conversation);
   conversation.stream().send("goodbye");
 }
 
 TEST(HandOver, ATunnelGoesOnThroughManyReloads) {
-  Backend backend("s1", Backend::Script(echo));
+  Backend backend("s1", Backend::Script(echo_and_part));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/chat", kUpgrade));
@@ -214,7 +207,7 @@ TEST(HandOver, ATunnelGoesOnThroughManyReloads) {
 
 // Those who wait in the kernel's queue get in first and fill the new worker: the limit is for them.
 TEST(HandOver, TunnelsAreNotHeldUpByTheLimitOnConnections) {
-  Backend backend("s1", Backend::Script(echo));
+  Backend backend("s1", Backend::Script(echo_and_part));
   Ringmaster ringmaster("[server]\nworkers = 1\nmax_connections = 2\nheader_timeout = \"60s\"\n" +
                         backend.toml());
   std::vector<Client> tunnels;
@@ -236,7 +229,7 @@ TEST(HandOver, TunnelsAreNotHeldUpByTheLimitOnConnections) {
 TEST(HandOver, TunnelsWaitForANewWorkerThatIsShortOfDescriptors) {
   Event may_answer;
   Backend echoing("s1", Backend::Script([&](Conversation& conversation) {
-                    if (conversation.request().target == "/chat") return echo(conversation);
+                    if (conversation.request().has("Upgrade")) return echo_and_part(conversation);
                     may_answer.wait();
                     conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
                   }));
@@ -288,7 +281,7 @@ TEST(HandOver, ATunnelThatBeginsMeanwhileFollows) {
   Event go_on;
   Backend backend("s1", Backend::Script([&](Conversation& conversation) {
                     go_on.wait();
-                    echo(conversation);
+                    echo_and_part(conversation);
                   }));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   Client client(ringmaster.endpoint());
@@ -306,7 +299,7 @@ TEST(HandOver, ATunnelThatBeginsMeanwhileFollows) {
 
 // A worker that was told to go keeps its tunnels, until there is a generation to take them over.
 TEST(HandOver, TheTunnelsOfAWorkerThatDrainsByItselfFollowAtTheNextReload) {
-  Backend backend("s1", Backend::Script(echo));
+  Backend backend("s1", Backend::Script(echo_and_part));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/chat", kUpgrade));
@@ -331,7 +324,7 @@ TEST(HandOver, ATunnelUnderBackPressureLosesNoByte) {
   Event go_on;
   Backend backend("s1", Backend::Script([&](Conversation& conversation) {
                     Stream& stream = conversation.stream();
-                    stream.send(kSwitching);
+                    switch_protocols(conversation);
                     auto sent = std::async(std::launch::async, [&] { stream.send(flood); });
                     go_on.wait();
                     EXPECT_EQ(stream.read_exactly(flood.size()), flood);

@@ -16,6 +16,7 @@
 #include "shared/base/unique_fd.h"
 #include "tests/support/backend.h"
 #include "tests/support/backend_process.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 
@@ -167,10 +168,7 @@ TEST(Health, WhoWasToldOnlyThatAnAnswerComesIsAskedElsewhereToo) {
 
 TEST(Health, WithNoBackendLeftWhatIsUnderWayIsWaitedFor) {
   Event go_on;
-  Backend a("a", [&](const Request&) {
-    go_on.wait();
-    return Reply{.body = "late"};
-  });
+  Backend a("a", answers_after(go_on, "late"));
   Ringmaster ringmaster("[health]\ninterval = \"200ms\"\ntimeout = \"200ms\"\n" + a.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -186,10 +184,7 @@ TEST(Health, WithNoBackendLeftWhatIsUnderWayIsWaitedFor) {
 
 TEST(Health, WithNoRoomElsewhereWhatIsUnderWayIsWaitedFor) {
   Event go_on;
-  const auto wait = [&](const Request&) {
-    go_on.wait();
-    return Reply{.body = "late"};
-  };
+  const auto wait = answers_after(go_on, "late");
   Backend a("a", wait);
   Backend b("b", wait);
   const std::string one_at_a_time = "max_connections = 1\n";
@@ -224,9 +219,7 @@ TEST(Health, WithNoBackendLeftClientsAreToldToComeBack) {
   EXPECT_FALSE(response.body.empty());
   EXPECT_EQ(ringmaster.ready_status(), 503);
   EXPECT_EQ(get(ringmaster.admin(), "/healthz").status, 200);
-  EXPECT_TRUE(wait_until([&] {
-    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"no_backend\"}") == 1;
-  }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("no_backend") == 1; }));
 
   a.start();
   ASSERT_TRUE(wait_until([&] { return ringmaster.ready_status() == 200; }));

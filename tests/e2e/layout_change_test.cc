@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/binary.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
@@ -37,22 +38,14 @@ bool says(Ringmaster& ringmaster, const std::string& words) {
 
 void chat_or_answer(Conversation& conversation) {
   do {
-    if (!conversation.request().has("Upgrade")) {
-      conversation.reply({});
-      continue;
-    }
-    conversation.stream().send(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n");
-    for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
-      conversation.stream().send(bytes);
-    }
-    return;
+    if (conversation.request().has("Upgrade")) return echo(conversation);
+    conversation.reply({});
   } while (conversation.next());
 }
 
 Client open_tunnel(const Ringmaster& ringmaster) {
   Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/chat", kUpgrade));
   EXPECT_EQ(client.receive_head().status, 101);
   return client;
 }
@@ -215,10 +208,7 @@ TEST_F(LayoutChange, ANameThatCannotBeResolvedKeepsItsAddress) {
 // What it held is not known to who stops; that it was cut is.
 TEST_F(LayoutChange, AStopTellsOfARequestThatWorkersOfBeforeHad) {
   Event never;
-  Backend backend("s1", [&](const Request&) {
-    never.wait();
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(never));
   const std::string config = "[server]\nworkers = 1\ndrain_timeout = \"200ms\"\n" + backend.toml();
   Ringmaster ringmaster(config, from_file());
   Client client(ringmaster.endpoint());

@@ -28,9 +28,7 @@ TEST(Limits, AHeadMayBeAsLargeAsConfiguredAndNotOneByteMore) {
   EXPECT_TRUE(client.is_ended());
 
   EXPECT_EQ(backend.request_count(), 1u);
-  EXPECT_TRUE(wait_until([&] {
-    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"header_too_large\"}") == 1;
-  }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("header_too_large") == 1; }));
 }
 
 TEST(Limits, TheDefaultHeadLimitIs16KiB) {
@@ -74,9 +72,7 @@ TEST(Limits, ABodyMayBeAsLargeAsConfiguredAndNotOneByteMore) {
   EXPECT_EQ(client.receive().status, 413);
 
   EXPECT_EQ(backend.request_count(), 1u);
-  EXPECT_TRUE(wait_until([&] {
-    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"body_too_large\"}") == 1;
-  }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("body_too_large") == 1; }));
 }
 
 TEST(Limits, AChunkedBodyIsLimitedAsItComes) {

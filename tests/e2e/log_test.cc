@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -105,9 +106,8 @@ TEST_P(LogLevel, ShowsLinesOfThatWeightAndGraverOnes) {
   const Endpoint nobody{admin.ip, 1};
   write_whole_file(dir.path("ringmaster.toml"),
                    "[server]\nworkers = 1\nlisten = \"" + admin.ip + ":0\"\n[admin]\nlisten = \"" +
-                       admin.to_string() + "\"\n[log]\nlevel = \"" + kLevels[GetParam()] +
-                       "\"\n[[backend]]\nname = \"s1\"\naddress = \"" + nobody.to_string() +
-                       "\"\n");
+                       admin.to_string() + "\"\n[log]\nlevel = \"" + kLevels[GetParam()] + "\"\n" +
+                       backend_table("s1", nobody));
   Process process({ringmaster_binary(), "-c", dir.path("ringmaster.toml")});
   const auto comes_to_say = [&](const std::string& words) {
     return wait_until([&] { return process.log().find(words) != std::string::npos; });

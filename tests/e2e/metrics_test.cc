@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -123,10 +124,7 @@ TEST(MetricsPage, RequestsRetriedCountOnceForTheOneThatAnswered) {
 
 TEST(MetricsPage, ActiveConnectionsAreRequestsInFlight) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
   std::vector<Client> clients;
   for (int i = 0; i < 7; ++i) {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -34,13 +35,7 @@ void pause_ms(int ms) {
 void serve(Conversation& conversation) {
   do {
     const Request& request = conversation.request();
-    if (request.has("Upgrade")) {
-      Stream& stream = conversation.stream();
-      stream.send(
-          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
-      for (std::string bytes; !(bytes = stream.read_some()).empty();) stream.send(bytes);
-      return;
-    }
+    if (request.has("Upgrade")) return echo(conversation);
     conversation.read_body();
     if (request.target.starts_with("/slow")) pause_ms(20);
     conversation.reply({.body = "x"});
@@ -99,8 +94,7 @@ class Crowd {
   }
   void tunnel(int n) {
     Client client(server_);
-    client.send(request_head("GET", "/tunnel/" + std::to_string(n),
-                             "Connection: Upgrade\r\nUpgrade: echo\r\n"));
+    client.send(request_head("GET", "/tunnel/" + std::to_string(n), kUpgrade));
     if (client.receive_head().status != 101) return;
     ++tunnels_;
     for (int i = 0; i < 20 && !stopping_; ++i) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -15,25 +16,13 @@ namespace {
 const std::string kOneAtATime = "max_connections = 1\n";
 const std::string kTwoAtATime = "max_connections = 2\n";
 
-double rejected(const Ringmaster& ringmaster, const std::string& reason) {
-  return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"" + reason + "\"}");
-}
-
 bool comes_to_have_in_flight(const Ringmaster& ringmaster, double count) {
   return wait_until([&] { return ringmaster.metrics().sum("active_connections") == count; });
 }
 
-// Answers "/quick" at once, and all else when it is told to.
-Backend::Handler wait_for(Event& event) {
-  return [&event](const Request& request) {
-    if (request.target != "/quick") event.wait();
-    return Reply{.body = "late"};
-  };
-}
-
 TEST(Overload, WithEveryBackendFullClientsAreToldToComeBack) {
   Event go_on;
-  Backend a("a", wait_for(go_on)), b("b", wait_for(go_on));
+  Backend a("a", answers_after(go_on, "late")), b("b", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + a.toml(kOneAtATime) + b.toml(kOneAtATime));
   std::vector<Client> holders;
   for (int i = 0; i < 2; ++i) {
@@ -49,8 +38,8 @@ TEST(Overload, WithEveryBackendFullClientsAreToldToComeBack) {
   EXPECT_EQ(refusal.field("Retry-After"), "1");
   EXPECT_FALSE(refusal.body.empty());
   EXPECT_FALSE(refusal.says_close());
-  EXPECT_TRUE(wait_until([&] { return rejected(ringmaster, "overloaded") == 1; }));
-  EXPECT_EQ(rejected(ringmaster, "no_backend"), 0) << "they are up";
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("overloaded") == 1; }));
+  EXPECT_EQ(ringmaster.rejected("no_backend"), 0) << "they are up";
   EXPECT_EQ(ringmaster.ready_status(), 200);
   EXPECT_EQ(a.request_count() + b.request_count(), 2u);
 
@@ -62,7 +51,7 @@ TEST(Overload, WithEveryBackendFullClientsAreToldToComeBack) {
 // Busy is not down.
 TEST(Overload, ABackupDoesNotHelpOutWhereTheOthersAreOnlyFull) {
   Event go_on;
-  Backend a("a", wait_for(go_on));
+  Backend a("a", answers_after(go_on, "late"));
   Backend spare("spare");
   Ringmaster ringmaster(a.toml(kOneAtATime) + spare.toml("backup = true\n"));
   Client holder(ringmaster.endpoint());
@@ -71,14 +60,14 @@ TEST(Overload, ABackupDoesNotHelpOutWhereTheOthersAreOnlyFull) {
 
   EXPECT_EQ(get(ringmaster.endpoint(), "/quick").status, 503);
   EXPECT_EQ(spare.request_count(), 0u);
-  EXPECT_TRUE(wait_until([&] { return rejected(ringmaster, "overloaded") == 1; }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("overloaded") == 1; }));
   go_on.set();
   EXPECT_EQ(holder.receive().body, "late");
 }
 
 TEST(Overload, AllWorkersTogetherKeepToTheLimit) {
   Event go_on;
-  Backend a("a", wait_for(go_on));
+  Backend a("a", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 4\n" + a.toml(kTwoAtATime));
   std::vector<Client> clients;
   for (int i = 0; i < 24; ++i) clients.emplace_back(ringmaster.endpoint());
@@ -139,7 +128,7 @@ TEST_P(FreedPlace, IsUsedAgainAndOnlyOnce) {
     ASSERT_TRUE(comes_to_have_in_flight(ringmaster, 0));
     EXPECT_EQ(other.get("/quick").status, 200);
   }
-  EXPECT_TRUE(wait_until([&] { return rejected(ringmaster, "overloaded") == 5; }));
+  EXPECT_TRUE(wait_until([&] { return ringmaster.rejected("overloaded") == 5; }));
 }
 
 }  // namespace

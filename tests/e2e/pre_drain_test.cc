@@ -6,13 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
 namespace {
 
 constexpr Exit kClean{0, 0};
-constexpr Exit kCut{3, 0};
 
 bool comes_to_fail_readyz(const Ringmaster& ringmaster) {
   return wait_until([&] { return ringmaster.ready_status() == 503; });
@@ -50,35 +50,10 @@ TEST_P(PreDrain, ReadyzFailsWhileTheListenersServeOn) {
   EXPECT_LT(watch.elapsed(), seconds(2) + noise());
 }
 
-TEST_P(PreDrain, AnInterruptCutsAtOnce) {
-  Event never;
-  Backend backend("s1", [&](const Request&) {
-    never.wait(kPatience * 2);
-    return Reply{};
-  });
-  Ringmaster ringmaster("[server]\npre_drain = \"60s\"\ndrain_timeout = \"60s\"\n" +
-                        backend.toml());
-  Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/"));
-  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
-
-  ringmaster.process().signal(GetParam());
-  ASSERT_TRUE(comes_to_fail_readyz(ringmaster));
-  EXPECT_FALSE(client.stream().is_readable());
-  const Stopwatch watch;
-  EXPECT_EQ(ringmaster.stop(SIGINT), kCut);
-  EXPECT_LT(watch.elapsed(), seconds(1) + noise());
-  EXPECT_THROW(client.receive(), StreamError);
-  never.set();
-}
-
 // Only a terminal's ^C is a person who has lost patience.
 TEST(PreDrainTime, IsNotCutShortByAnotherSigtermAndThenTheListenersClose) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{.body = "done"};
-  });
+  Backend backend("s1", answers_after(may_answer, "done"));
   Ringmaster ringmaster("[server]\nworkers = 2\npre_drain = \"500ms\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));

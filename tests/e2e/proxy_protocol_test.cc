@@ -25,10 +25,7 @@ std::string v2_local() {
 }
 
 bool is_counted(const Ringmaster& ringmaster, int times) {
-  return wait_until([&] {
-    return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"bad_proxy_header\"}") ==
-           times;
-  });
+  return wait_until([&] { return ringmaster.rejected("bad_proxy_header") == times; });
 }
 
 TEST(ProxyProtocol, TheClientIsWhomTheHeaderNames) {

@@ -113,7 +113,7 @@ TEST(Proxy, RefusesARequestThatCameRoundAgain) {
     EXPECT_EQ(client.get("/", "Via: " + others + "\r\n").status, 200) << others;
   }
   EXPECT_EQ(backend.request_count(), 4u);
-  EXPECT_EQ(ringmaster.metrics().get("ringmaster_rejected_total{reason=\"loop_detected\"}"), 3);
+  EXPECT_EQ(ringmaster.rejected("loop_detected"), 3);
 }
 
 TEST(Proxy, DropsHopByHopFields) {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 
@@ -224,14 +225,7 @@ TEST(Recorder, ShowsWhatAWorkerWasAtWhenItDied) {
 }
 
 TEST(Recorder, FollowsATunnelFromWorkerToWorker) {
-  Backend backend(
-      "s1", Backend::Script([](Conversation& conversation) {
-        conversation.stream().send(
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
-        for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
-          conversation.stream().send(bytes);
-        }
-      }));
+  Backend backend("s1", Backend::Script(echo));
   Ringmaster ringmaster(kOneWorker + backend.toml());
   Client client(ringmaster.endpoint(), "127.0.0.9");
   client.send(request_head("GET", "/ws",

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/binary.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 
@@ -209,10 +211,7 @@ TEST(Reload, DuringAReloadIsDoneAfterIt) {
 
 TEST(Reload, WhileEarlierGenerationsStillAnswerKeepsThemAll) {
   Event go_on;
-  Backend backend("s1", [&](const Request&) {
-    go_on.wait();
-    return Reply{.body = "late"};
-  });
+  Backend backend("s1", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   std::vector<Client> clients;
   for (int i = 0; i < 4; ++i) {
@@ -233,10 +232,7 @@ TEST(Reload, WhileEarlierGenerationsStillAnswerKeepsThemAll) {
 
 TEST(Reload, GivesEarlierGenerationsTheTimeTheyNeed) {
   Event go_on;
-  Backend backend("s1", [&](const Request&) {
-    go_on.wait();
-    return Reply{.body = "late"};
-  });
+  Backend backend("s1", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"200ms\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));
@@ -251,10 +247,7 @@ TEST(Reload, GivesEarlierGenerationsTheTimeTheyNeed) {
 
 TEST(Reload, EndsTheOldestGenerationWhereThereIsNoPlaceForMore) {
   Event go_on;
-  Backend backend("s1", [&](const Request&) {
-    go_on.wait();
-    return Reply{.body = "late"};
-  });
+  Backend backend("s1", answers_after(go_on, "late"));
   Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"300ms\"\n" + backend.toml());
   std::vector<Client> clients;
   for (std::size_t i = 0; i < 6; ++i) {
@@ -375,10 +368,7 @@ TEST(Reload, WhoseWorkersDoNotComeUpGoesBackWithItsListeners) {
 
 TEST(Reload, ABackendThatLeavesDrainsAndKeepsItsSeries) {
   Event go_on;
-  Backend leaving("leaving", [&](const Request&) {
-    go_on.wait();
-    return Reply{.body = "to the end"};
-  });
+  Backend leaving("leaving", answers_after(go_on, "to the end"));
   Backend staying("staying");
   Ringmaster ringmaster(leaving.toml());
   Client client(ringmaster.endpoint());

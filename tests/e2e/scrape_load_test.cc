@@ -27,12 +27,11 @@ class Crowd {
   }
 
   std::string toml(int count) const {
-    const std::string port = std::to_string(local_endpoint(listener_.get()).port);
+    const std::uint16_t port = local_endpoint(listener_.get()).port;
     std::string tables;
     for (int i = 0; i < count; ++i) {
       const std::string number = std::to_string(i + 1);
-      tables += "[[backend]]\nname = \"crowd-" + number + "\"\naddress = \"127.77.0." + number +
-                ":" + port + "\"\n";
+      tables += backend_table("crowd-" + number, {"127.77.0." + number, port});
     }
     return tables;
   }

@@ -13,6 +13,8 @@
 #include <thread>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
+#include "tests/support/files.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -208,10 +210,7 @@ TEST(SdNotify, AStartThatFailsTakesASecondButKeepsNoStopWaiting) {
 TEST(SdNotify, SaysThatItStopsBeforeItDoes) {
   Systemd systemd;
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster("[server]\npre_drain = \"1s\"\ndrain_timeout = \"10m\"\n" + backend.toml(),
                         {.environment = {systemd.environment()}});
   Client client(ringmaster.endpoint());

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 #include "tests/support/unburied.h"
@@ -107,10 +108,7 @@ TEST(Supervision, AKilledWorkerIsReplacedAndNoCounterFalls) {
 
 TEST(Supervision, AKilledWorkerLeavesNoGaugeBehind) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(may_answer));
   Ringmaster ringmaster("[server]\nworkers = 2\n" + backend.toml());
   std::vector<Client> clients;
   for (int i = 0; i < 10; ++i) {
@@ -210,10 +208,7 @@ TEST(Supervision, AWorkerThatDiesAgainAndAgainIsStillReplaced) {
 
 TEST(Supervision, AWorkerThatDiesWhileItDrainsWasReplacedBefore) {
   Event never;
-  Backend backend("s1", [&](const Request&) {
-    never.wait();
-    return Reply{};
-  });
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   const pid_t worker = ringmaster.workers().at(0);
   Client client(ringmaster.endpoint());
@@ -232,10 +227,7 @@ TEST(Supervision, AWorkerThatDiesWhileItDrainsWasReplacedBefore) {
 
 TEST(Supervision, WithoutAMasterTheWorkersFinishAndGo) {
   Event may_answer;
-  Backend backend("s1", [&](const Request&) {
-    may_answer.wait();
-    return Reply{.body = "finished"};
-  });
+  Backend backend("s1", answers_after(may_answer, "finished"));
   Ringmaster orphans("[server]\nworkers = 2\n" + backend.toml());
   std::vector<Client> clients;
   for (int i = 0; i < 10; ++i) {
@@ -263,17 +255,10 @@ TEST(Supervision, WithoutAMasterTheWorkersFinishAndGo) {
 }
 
 TEST(Supervision, WithoutAMasterATunnelLastsForTheTimeToDrainAndNoLonger) {
-  Backend backend("s1", Backend::Script([](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                        "Upgrade: test\r\n\r\n");
-                    for (std::string bytes; !(bytes = conversation.stream().read_some()).empty();) {
-                      conversation.stream().send(bytes);
-                    }
-                  }));
+  Backend backend("s1", Backend::Script(echo));
   Ringmaster ringmaster("[server]\nworkers = 2\ndrain_timeout = \"2s\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/chat", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/chat", kUpgrade));
   ASSERT_EQ(client.receive_head().status, 101);
 
   ringmaster.process().signal(SIGKILL);

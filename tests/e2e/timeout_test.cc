@@ -4,17 +4,14 @@
 #include <poll.h>
 
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
 namespace {
 
-double rejected(const Ringmaster& ringmaster, const std::string& reason) {
-  return ringmaster.metrics().get("ringmaster_rejected_total{reason=\"" + reason + "\"}");
-}
-
 bool comes_to_reject(const Ringmaster& ringmaster, const std::string& reason, double count) {
-  return wait_until([&] { return rejected(ringmaster, reason) == count; });
+  return wait_until([&] { return ringmaster.rejected(reason) == count; });
 }
 
 TEST(Timeout, AHeadThatNeverEndsIsA408) {
@@ -44,7 +41,7 @@ TEST(Timeout, AStrayLineEndIsNoRequestThatIsLate) {
 
   EXPECT_EQ(client.receive().status, 200);
   EXPECT_TRUE(client.is_ended()) << "and not told 408";
-  EXPECT_EQ(rejected(ringmaster, "header_timeout"), 0);
+  EXPECT_EQ(ringmaster.rejected("header_timeout"), 0);
 }
 
 TEST(Timeout, TheHeadAsAWholeIsTimedNotEachByte) {
@@ -178,9 +175,8 @@ TEST(Timeout, ABackendThatDoesNotTakeTheConnectionIsA504) {
   const Endpoint full = local_endpoint(listener.get());
   Ringmaster ringmaster(
       "[health]\npath = \"\"\ninterval = \"60s\"\ntimeout = \"30s\"\n"
-      "[upstream]\nconnect_timeout = \"500ms\"\n"
-      "[[backend]]\nname = \"s1\"\naddress = \"" +
-      full.to_string() + "\"\n");
+      "[upstream]\nconnect_timeout = \"500ms\"\n" +
+      backend_table("s1", full));
   std::vector<UniqueFd> waiting;
   for (int i = 0; i < 16; ++i) waiting.push_back(begin_connect(full));
 
@@ -216,14 +212,10 @@ TEST(Timeout, AnIdleBackendConnectionIsClosed) {
 
 // Neither side would ever speak again: that one has gone is learnt by writing to it.
 TEST(Timeout, ATunnelWhoseBackendIsGoneEndsWithItsClient) {
-  Backend backend("s1", Backend::Script([](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                        "Upgrade: test\r\n\r\n");
-                  }));
+  Backend backend("s1", Backend::Script(switch_protocols));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
   Client client(ringmaster.endpoint());
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   ASSERT_EQ(client.receive_head().status, 101);
   EXPECT_TRUE(client.is_ended());  // the backend's end is passed on
   const auto is_over = [&] {
@@ -279,9 +271,7 @@ TEST(Timeout, AClientThatTakesALongAnswerSlowlyGetsItAll) {
 TEST(Timeout, ATunnelWhoseClientReadsSlowlyLivesOn) {
   const std::string flood = pattern(4 << 20);
   Backend backend("s1", Backend::Script([&](Conversation& conversation) {
-                    conversation.stream().send(
-                        "HTTP/1.1 101 Switching Protocols\r\n"
-                        "Connection: Upgrade\r\nUpgrade: test\r\n\r\n");
+                    switch_protocols(conversation);
                     conversation.stream().send(flood);
                   }));
   const Endpoint where = free_endpoint();
@@ -289,7 +279,7 @@ TEST(Timeout, ATunnelWhoseClientReadsSlowlyLivesOn) {
                             "\"\n[upstream]\ntunnel_timeout = \"1s\"\n" + backend.toml(),
                         {.command = on_narrow_listener(where)});
   Client client(Stream::connect(where, "", 8192));
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   ASSERT_EQ(client.receive_head().status, 101);
   const Stopwatch watch;
   std::string received;
@@ -376,7 +366,7 @@ TEST_F(SlowHints, WhoTakesThemIsGivenTheTime) {
 TEST_F(SlowHints, WhoTakesNoneIsGoneAndItIsNotTheBackendsFault) {
   ask();
   EXPECT_TRUE(comes_to_reject(ringmaster_, "client_gone", 1));
-  EXPECT_EQ(rejected(ringmaster_, "response_timeout"), 0);
+  EXPECT_EQ(ringmaster_.rejected("response_timeout"), 0);
   EXPECT_EQ(backend_.connection_count(), 1u) << "nor is it asked again";
 }
 

@@ -33,9 +33,7 @@ class Unframed : public ::testing::TestWithParam<std::tuple<End, First>> {
     ::kill(worker, SIGCONT);
   }
 
-  double cut_responses() const {
-    return ringmaster_.metrics().get("ringmaster_rejected_total{reason=\"response_cut\"}");
-  }
+  double cut_responses() const { return ringmaster_.rejected("response_cut"); }
 
   Event has_first_, may_end_, has_ended_;
   Backend backend_{"s1", Backend::Script([this](Conversation& conversation) {
@@ -82,7 +80,7 @@ TEST_P(Unframed, AnswerIsCompleteIfItsConnectionEndedInOrder) {
 
 TEST_P(Unframed, TunnelEndsAsItsBackendEndedIt) {
   Client client(ringmaster_.endpoint());
-  client.send(request_head("GET", "/", "Connection: Upgrade\r\nUpgrade: test\r\n"));
+  client.send(request_head("GET", "/", kUpgrade));
   EXPECT_EQ(client.receive_head().status, 101);
   client.send("first");
   EXPECT_EQ(client.stream().read_exactly(3), "all");

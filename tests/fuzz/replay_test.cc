@@ -11,8 +11,8 @@
 
 #include "tests/fuzz/finding.h"
 #include "tests/fuzz/targets.h"
+#include "tests/support/files.h"
 #include "tests/support/places.h"
-#include "tests/support/process.h"
 
 namespace ringmaster::fuzz {
 

@@ -14,6 +14,7 @@
 
 #include "tests/observability/prometheus.h"
 #include "tests/support/backend.h"
+#include "tests/support/files.h"
 #include "tests/support/places.h"
 #include "tests/support/ringmaster.h"
 

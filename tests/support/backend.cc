@@ -54,6 +54,11 @@ std::string to_bytes(const Reply& reply, const std::string& name, bool head_only
 
 }  // namespace
 
+std::string backend_table(const std::string& name, const Endpoint& where, const std::string& more) {
+  return "\n[[backend]]\nname = \"" + name + "\"\naddress = \"" + where.to_string() + "\"\n" +
+         more + "\n";
+}
+
 bool Conversation::next() {
   settle();
   for (;;) {
@@ -162,8 +167,7 @@ void Backend::resume() {
 }
 
 std::string Backend::toml(const std::string& more) const {
-  return "\n[[backend]]\nname = \"" + name_ + "\"\naddress = \"" + endpoint_.to_string() + "\"\n" +
-         more + "\n";
+  return backend_table(name_, endpoint_, more);
 }
 
 std::vector<Request> Backend::requests() const {

@@ -22,6 +22,10 @@ namespace ringmaster::test {
 
 inline constexpr std::string_view kProbePath = "/probe";
 
+// A [[backend]] table of a config; `more`: further lines.
+std::string backend_table(const std::string& name, const Endpoint& where,
+                          const std::string& more = "");
+
 struct Request {
   Head head;
   std::string method;
@@ -96,7 +100,6 @@ class Backend {
 
   const std::string& name() const { return name_; }
   const Endpoint& endpoint() const { return endpoint_; }
-  // A [[backend]] table; `more`: further lines.
   std::string toml(const std::string& more = "") const;
 
   std::vector<Request> requests() const;
@@ -135,7 +138,7 @@ class Backend {
   std::atomic<std::int64_t> in_flight_ = 0;
 };
 
-// "[[backend]]" tables of all.
+// The tables of all.
 template <class... Backends>
 std::string toml_of(const Backends&... backends) {
   return (backends.toml() + ...);

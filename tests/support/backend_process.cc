@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "tests/support/backend.h"
 #include "tests/support/places.h"
 
 namespace ringmaster::test {
@@ -11,15 +12,13 @@ BackendProcess::BackendProcess(const std::string& name)
   if (!wait_until([this] { return process_.output().ends_with("\n"); })) {
     throw std::runtime_error("the test backend does not start: " + process_.log());
   }
-  const std::string where = process_.output();  // "127.0.0.1:8080\n"
-  const std::size_t colon = where.find(':');
-  endpoint_ = {where.substr(0, colon),
-               static_cast<std::uint16_t>(std::stoi(where.substr(colon + 1)))};
+  std::string where = process_.output();  // "127.0.0.1:8080\n"
+  where.pop_back();
+  endpoint_ = Endpoint::parse(where);
 }
 
 std::string BackendProcess::toml(const std::string& more) const {
-  return "\n[[backend]]\nname = \"" + name_ + "\"\naddress = \"" + endpoint_.to_string() + "\"\n" +
-         more + "\n";
+  return backend_table(name_, endpoint_, more);
 }
 
 }  // namespace ringmaster::test

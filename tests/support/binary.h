@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "tests/support/process.h"
+#include "tests/support/files.h"
 
 namespace ringmaster::test {
 

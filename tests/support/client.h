@@ -62,6 +62,9 @@ class Client {
 std::string request_head(std::string_view method, std::string_view target,
                          std::string_view fields = "");
 
+// Asks for a tunnel.
+inline constexpr std::string_view kUpgrade = "Connection: Upgrade\r\nUpgrade: test\r\n";
+
 // One GET on a connection of its own.
 Response get(const Endpoint& server, const std::string& path, const std::string& from_ip = "");
 // Can a connection be made?

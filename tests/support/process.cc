@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <filesystem>
-#include <fstream>
 #include <ostream>
 #include <sstream>
 #include <system_error>
@@ -83,19 +81,6 @@ char state_of(pid_t pid) {
 }
 
 }  // namespace
-
-TempDir::TempDir() {
-  std::string name = std::filesystem::temp_directory_path().string() + "/ringmaster-test-XXXXXX";
-  if (::mkdtemp(name.data()) == nullptr) {
-    throw std::system_error(errno, std::generic_category(), "mkdtemp");
-  }
-  path_ = name;
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 void PrintTo(const Exit& exit, std::ostream* out) {
   if (exit == Exit{}) {
@@ -217,19 +202,6 @@ std::size_t resident_bytes(pid_t pid) {
   std::size_t resident = 0;
   statm >> total >> resident;
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-std::string read_whole_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-void write_whole_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
 }
 
 }  // namespace ringmaster::test

@@ -9,22 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/files.h"
 #include "tests/support/wait.h"
 
 namespace ringmaster::test {
-
-// A directory for one object's files, removed with them.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 // How a process ended. As it is by default: not at all, for as long as anybody waited.
 struct Exit {
@@ -83,7 +71,5 @@ bool are_gone(const std::vector<pid_t>& pids);
 bool is_stopped(pid_t pid);
 // Resident memory of a process, in bytes; 0 if it is gone.
 std::size_t resident_bytes(pid_t pid);
-std::string read_whole_file(const std::string& path);
-void write_whole_file(const std::string& path, const std::string& text);
 
 }  // namespace ringmaster::test

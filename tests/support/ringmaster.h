@@ -3,38 +3,17 @@
 // here.
 #pragma once
 
-#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "tests/support/client.h"
+#include "tests/support/files.h"
+#include "tests/support/metrics.h"
 #include "tests/support/places.h"
 #include "tests/support/process.h"
 
 namespace ringmaster::test {
-
-// Prometheus samples: `name` or `name{a="x",b="y"}`, labels in alphabetical order, to their value.
-class Metrics {
- public:
-  // Throws std::runtime_error for a line that is not of the text format, or a series given twice.
-  explicit Metrics(std::string text);
-
-  bool has(const std::string& series) const { return values_.count(series) > 0; }
-  // 0 where there is no such series.
-  double get(const std::string& series) const;
-  // The sum over all series of that name whose labels include all of `labels` (`a="x"` each).
-  double sum(std::string_view name, const std::vector<std::string>& labels = {}) const;
-  const std::map<std::string, double>& all() const { return values_; }
-  // The series that may only grow, by their TYPE: of counters, and all of histograms.
-  std::map<std::string, double> counters() const;
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-  std::map<std::string, double> values_;
-};
 
 // All workers that /status knows are of the present generation.
 bool only_this_generation_is_left(const nlohmann::json& status);
@@ -62,6 +41,8 @@ class Ringmaster {
   std::vector<pid_t> workers() const { return process_.children(); }
 
   Metrics metrics() const;
+  // How many requests it answered itself, or cut, for that reason.
+  double rejected(const std::string& reason) const;
   nlohmann::json status() const;
   bool only_this_generation_is_left() const;
   // "up", "down", … as /status has it; empty if there is no such backend.

@@ -55,10 +55,6 @@ void set_option(int fd, int option, int value) {
   throw StreamError(Kind::kClosed, message);
 }
 
-}  // namespace
-
-namespace {
-
 std::string loopback(unsigned block) {
   const auto pid = static_cast<unsigned>(::getpid());  // 22 bits on every Linux
   return "127." + std::to_string(block + (pid >> 16) % 64) + "." +
@@ -66,6 +62,12 @@ std::string loopback(unsigned block) {
 }
 
 }  // namespace
+
+Endpoint Endpoint::parse(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) throw std::runtime_error("no port in " + text);
+  return {text.substr(0, colon), static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1)))};
+}
 
 std::string own_loopback() {
   return loopback(64);

@@ -18,6 +18,8 @@ struct Endpoint {
   std::string ip;
   std::uint16_t port = 0;
 
+  // What to_string() makes. Throws std::runtime_error where there is no port.
+  static Endpoint parse(const std::string& text);
   std::string to_string() const { return ip + ":" + std::to_string(port); }
 };
 

@@ -6,6 +6,7 @@
 
 #include "tests/support/backend.h"
 #include "tests/support/client.h"
+#include "tests/support/files.h"
 #include "tests/system/service.h"
 #include "tests/system/traffic.h"
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/client.h"
+#include "tests/support/files.h"
 #include "tests/support/places.h"
 #include "tests/system/service.h"
 

@@ -3,6 +3,8 @@
 #include <array>
 #include <stdexcept>
 
+#include "tests/support/backend.h"
+
 namespace ringmaster::test {
 namespace {
 
@@ -148,8 +150,7 @@ Origin::~Origin() {
 std::string Origin::toml() const {
   std::string text;
   for (std::size_t i = 0; i < ports_.size(); ++i) {
-    text += "\n[[backend]]\nname = \"b" + std::to_string(i + 1) +
-            "\"\naddress = \"127.0.0.1:" + std::to_string(ports_[i]) + "\"\n";
+    text += backend_table("b" + std::to_string(i + 1), {"127.0.0.1", ports_[i]});
   }
   return text;
 }

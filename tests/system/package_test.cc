@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "tests/support/client.h"
+#include "tests/support/files.h"
 #include "tests/system/service.h"
 
 namespace ringmaster::test {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "tests/support/client.h"
+#include "tests/support/files.h"
 
 namespace ringmaster::test {
 namespace {

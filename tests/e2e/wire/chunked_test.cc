@@ -20,7 +20,7 @@ Row bad(const char* name, const char* rfc, const std::string& body) {
   return row;
 }
 
-TEST(Wire, ChunkSizes) {
+TEST(Wire, AChunkSizeIsHexadecimalDigitsAndNothingElse) {
   Rig().run({
       good("one chunk", "9112 7.1", "5\nhello\n0\n\n", "5\nhello\n0\n\n"),
       good("several, joined as they come", "9112 7.1", "2\nhe\n1\nl\n2\nlo\n0\n\n",
@@ -56,7 +56,7 @@ TEST(Wire, ChunkSizes) {
   });
 }
 
-TEST(Wire, ChunkLines) {
+TEST(Wire, AChunkEndsWhereItsSizeSays) {
   Rig().run({
       bad("a bare LF behind a size", "9112 7.1", "5{lf}hello\n0\n\n"),
       bad("a bare CR behind a size", "9112 7.1", "5{cr}hello\n0\n\n"),
@@ -77,7 +77,7 @@ TEST(Wire, ChunkLines) {
   });
 }
 
-TEST(Wire, ChunkExtensions) {
+TEST(Wire, ChunkExtensionsAreCheckedAndDropped) {
   const auto kept = [](const char* name, const std::string& extension) {
     return good(name, "9112 7.1.1", "5" + extension + "\nhello\n0\n\n", "5\nhello\n0\n\n");
   };
@@ -119,7 +119,7 @@ TEST(Wire, ChunkExtensions) {
   });
 }
 
-TEST(Wire, RequestTrailers) {
+TEST(Wire, TrailersPassButNoneThatBelongsInAHead) {
   const auto kept = [](const char* name, const std::string& in, const std::string& out) {
     return good(name, "9110 6.5", "5\nhello\n0\n" + in + "\n", "5\nhello\n0\n" + out + "\n");
   };

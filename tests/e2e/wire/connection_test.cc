@@ -21,7 +21,7 @@ std::string ok_out(const std::string& body, const std::string& end = "") {
          "\n" + body;
 }
 
-TEST(Wire, Pipelining) {
+TEST(Wire, PipelinedRequestsAreAnsweredInTheirOrder) {
   const std::string post = "POST /p HTTP/1.1\nHost: h\nContent-Length: 5\n\nhello";
   const std::string post_upstream = "POST /p HTTP/1.1\nHost: h\n{added}Content-Length: 5\n\nhello";
   const std::string chunks =
@@ -106,7 +106,7 @@ TEST(Wire, Pipelining) {
 }
 
 // Answers whose end is not what their length says.
-TEST(Wire, PipeliningBehindHead) {
+TEST(Wire, ARequestBehindHeadGetsItsOwnAnswer) {
   const std::string head = "HEAD /1 HTTP/1.1\nHost: h\n\n";
   const std::string head_upstream = "HEAD /1 HTTP/1.1\nHost: h\n{added}\n";
   const auto row = [&](const char* name, const std::string& said, const std::string& out) {
@@ -128,7 +128,7 @@ TEST(Wire, PipeliningBehindHead) {
   });
 }
 
-TEST(Wire, HalfClosedClients) {
+TEST(Wire, AClientThatEndsItsSideIsStillAnswered) {
   const auto row = [](const char* name, const std::string& in, std::vector<std::string> upstream,
                       const std::string& out) {
     return Row{.name = name,
@@ -170,7 +170,7 @@ TEST(Wire, HalfClosedClients) {
   Rig().run(rows);
 }
 
-TEST(Wire, OldClients) {
+TEST(Wire, AnHttp10ClientGetsOnlyWhatItUnderstands) {
   const auto old = [](const char* name, const char* rfc, const std::string& lines,
                       const std::string& said, const std::string& out, Left client,
                       Left backend = Left::kOpen) {
@@ -228,7 +228,7 @@ TEST(Wire, OldClients) {
 }
 
 // RFC 9112 section 9.5: an answer to a request that has not ended yet.
-TEST(Wire, EarlyResponses) {
+TEST(Wire, AnAnswerBeforeTheRequestHasEndedIsRelayedWhole) {
   const std::string head = "POST / HTTP/1.1\nHost: h\nContent-Length: 50\n\n";
   const std::string head_upstream = "POST / HTTP/1.1\nHost: h\n{added}Content-Length: 50\n\n";
   const std::string too_large = "HTTP/1.1 413 No\nContent-Length: 2\n\nno";
@@ -257,7 +257,7 @@ TEST(Wire, EarlyResponses) {
   });
 }
 
-TEST(Wire, Tunnels) {
+TEST(Wire, ATunnelOpensOnlyWhereBothSidesAgree) {
   const std::string ask =
       "GET /chat HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Key: "
       "dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n\n";

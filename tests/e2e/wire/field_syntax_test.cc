@@ -14,7 +14,7 @@ Row good(const char* name, const char* rfc, const std::string& lines) {
   return passes_fields(name, rfc, lines, lines);
 }
 
-TEST(Wire, FieldNames) {
+TEST(Wire, AFieldNameIsAToken) {
   Rows rows = {
       good("all token characters", "9110 5.6.2", "!#$%&'*+-.^_`|~9Az: x\n"),
       good("in their own case and order", "9110 5.3", "b: 1\nA: 2\nB: 3\na: 4\n"),
@@ -41,7 +41,7 @@ TEST(Wire, FieldNames) {
   Rig().run(rows);
 }
 
-TEST(Wire, FieldValues) {
+TEST(Wire, AFieldValueIsOneLineWithoutControlCharacters) {
   Rig().run({
       good("an empty one", "9110 5.5", "A:\n"),
       good("white space around one", "9112 5.1", "A: \t b \t\n"),
@@ -75,7 +75,7 @@ TEST(Wire, FieldValues) {
   });
 }
 
-TEST(Wire, EndsOfHeads) {
+TEST(Wire, AHeadEndsWithAnEmptyLine) {
   Rig().run({
       refused("a bare LF", "9112 2.2", "GET / HTTP/1.1\nHost: h\n{lf}"),
       refused("LF CR LF", "9112 2.2", "GET / HTTP/1.1\nHost: h{lf}\n"),

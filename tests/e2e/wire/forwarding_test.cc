@@ -14,7 +14,7 @@ Row stays(const char* name, const char* rfc, const std::string& lines, const std
   return passes_fields(name, rfc, lines, kept);
 }
 
-TEST(Wire, HopByHopFields) {
+TEST(Wire, HopByHopFieldsGoNoFurther) {
   Rows rows = {
       gone("Connection", "9110 7.6.1", "Connection: keep-alive\n"),
       gone("what it names", "9110 7.6.1", "X-Hop: 1\nConnection: X-Hop\n"),
@@ -60,7 +60,7 @@ TEST(Wire, HopByHopFields) {
   Rig().run(rows);
 }
 
-TEST(Wire, CannotNameAway) {
+TEST(Wire, ConnectionCannotNameAwayWhatOthersRelyOn) {
   Rig().run({
       stays("Host", "9110 7.6.1", "Connection: Host\n", ""),
       stays("what says who asked", "9110 7.6.1",
@@ -80,7 +80,7 @@ TEST(Wire, CannotNameAway) {
   });
 }
 
-TEST(Wire, WhoAsked) {
+TEST(Wire, WhoAskedIsNotForAClientToSay) {
   Row old = passes("of the version that came", "9110 7.6.3",
                    "GET / HTTP/1.0\nHost: h\nConnection: keep-alive\n\n",
                    "GET / HTTP/1.1\nHost: h\n" + added_for("h", "1.0") + "\n");
@@ -100,7 +100,7 @@ TEST(Wire, WhoAsked) {
   });
 }
 
-TEST(Wire, WhoAskedSaysAProxyWeTrust) {
+TEST(Wire, WhoAskedIsForATrustedProxyToSay) {
   const auto trusted = [](const char* name, const std::string& lines, const std::string& kept,
                           const std::string& list, const std::string& rest) {
     return passes(name, "7239 4", "GET / HTTP/1.1\nHost: h\n" + lines + "\n",
@@ -124,7 +124,7 @@ TEST(Wire, WhoAskedSaysAProxyWeTrust) {
 }
 
 // RFC 7239, where it is asked for.
-TEST(Wire, Forwarded) {
+TEST(Wire, ForwardedSaysWhoAskedWhereItIsConfigured) {
   const auto with = [](const char* name, const char* rfc, const std::string& host,
                        const std::string& lines, const std::string& element) {
     return passes(name, rfc, "GET / HTTP/1.1\nHost: " + host + "\n" + lines + "\n",
@@ -162,7 +162,7 @@ TEST(Wire, Forwarded) {
 }
 
 // RFC 9110 section 7.6.2.
-TEST(Wire, MaxForwards) {
+TEST(Wire, MaxForwardsIsCountedDownAndAnsweredAtZero) {
   const auto counted = [](const char* name, const std::string& method, const std::string& in,
                           const std::string& out) {
     return passes(name, "9110 7.6.2", method + " / HTTP/1.1\nHost: h\nMax-Forwards: " + in + "\n\n",
@@ -233,7 +233,7 @@ TEST(Wire, MaxForwards) {
   });
 }
 
-TEST(Wire, Expectations) {
+TEST(Wire, ContinueComesFromTheBackendAndNothingElseIsExpected) {
   const std::string head = "POST / HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Length: 5\n\n";
   const std::string head_upstream =
       "POST / HTTP/1.1\nHost: h\nExpect: 100-continue\n{added}Content-Length: 5\n\n";

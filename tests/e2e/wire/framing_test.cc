@@ -34,7 +34,7 @@ const char* kept(const std::string& name) {
   return names.emplace_back(name).c_str();
 }
 
-TEST(Wire, ContentLength) {
+TEST(Wire, ALengthIsOneDecimalNumber) {
   Rows rows = {
       good("a body", "9112 6.2", "Content-Length: 5\n", "hello", "Content-Length: 5\n", "hello"),
       good("an empty one", "9112 6.2", "Content-Length: 0\n", "", "Content-Length: 0\n", ""),
@@ -85,7 +85,7 @@ TEST(Wire, ContentLength) {
   Rig().run(rows);
 }
 
-TEST(Wire, TransferEncoding) {
+TEST(Wire, TheOnlyTransferEncodingIsChunked) {
   const auto chunked = [](const char* name, const char* rfc, const std::string& line) {
     return good(name, rfc, line, "5\nhello\n0\n\n", "Transfer-Encoding: chunked\n",
                 "5\nhello\n0\n\n");
@@ -196,7 +196,7 @@ TEST(Wire, TransferEncoding) {
   Rig().run(rows);
 }
 
-TEST(Wire, FramingOfHttp10) {
+TEST(Wire, AnHttp10RequestHasNoTransferEncoding) {
   const auto old = [](const char* name, const std::string& lines, const std::string& body) {
     return refused(name, "9112 6.1",
                    "POST / HTTP/1.0\nHost: h\n" + lines + "\n" + body + kSmuggled);

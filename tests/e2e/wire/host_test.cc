@@ -15,7 +15,7 @@ Row invalid(const char* name, const char* rfc, const std::string& host) {
   return refused(name, rfc, "GET / HTTP/1.1\nHost:" + host + "\n\n");
 }
 
-TEST(Wire, Host) {
+TEST(Wire, ARequestNamesOneValidHost) {
   Rig().run({
       valid("a name", "3986 3.2.2", "example.com"),
       valid("with a port", "3986 3.2.3", "example.com:8080"),

@@ -17,7 +17,7 @@ Row sized(const char* name, std::size_t size, bool target, const char* label) {
   return passes(name, rfc, in, in.substr(0, in.size() - 1) + "{added}\n");
 }
 
-TEST(Wire, HeadLimits) {
+TEST(Wire, AHeadMayBeAsLongAsConfiguredAndNotOneByteMore) {
   Rig("max_header_bytes = 512\n")
       .run({
           sized("a head of the limit", 512, false, nullptr),
@@ -35,7 +35,7 @@ TEST(Wire, HeadLimits) {
 }
 
 // However short they are.
-TEST(Wire, FieldLimits) {
+TEST(Wire, AHeadHasNoMoreThan255Fields) {
   const auto lines = [](int count) {
     std::string all;
     for (int i = 0; i < count; ++i) all += "A: b\n";
@@ -56,7 +56,7 @@ TEST(Wire, FieldLimits) {
   Rig().run({most, one_more, answer, longer});
 }
 
-TEST(Wire, BodyLimits) {
+TEST(Wire, ABodyMayBeAsLongAsConfiguredAndNotOneByteMore) {
   const auto length = [](const char* name, std::size_t size) {
     return passes(name, "9110 15.5.14",
                   "POST / HTTP/1.1\nHost: h\nContent-Length: " + std::to_string(size) + "\n\n" +
@@ -98,7 +98,7 @@ TEST(Wire, BodyLimits) {
       });
 }
 
-TEST(Wire, ProxyProtocol) {
+TEST(Wire, WithoutAValidProxyHeaderAConnectionEnds) {
   const auto with = [](const char* name, const std::string& header) {
     return passes(name, "9112 2", header + kGet, kGetUpstream);
   };

@@ -29,7 +29,7 @@ const char* kept(const std::string& name) {
   return names.emplace_back(name).c_str();
 }
 
-TEST(Wire, StatusLines) {
+TEST(Wire, AStatusLineKeepsToTheGrammar) {
   Rows rows = {
       status("any status", "9110 15", "HTTP/1.1 299 Odd", "HTTP/1.1 299 Odd"),
       status("an unknown class member", "9110 15", "HTTP/1.1 599 X", "HTTP/1.1 599 X"),
@@ -77,7 +77,7 @@ TEST(Wire, StatusLines) {
   Rig().run(rows);
 }
 
-TEST(Wire, ResponseFields) {
+TEST(Wire, AnAnswersFieldsPassUnlessHopByHopOrMalformed) {
   std::string lines;
   for (int i = 0; i < 300; ++i) lines += "A: b\n";
   Row many = bad_fields("very many", "9110 5.4", lines);
@@ -147,7 +147,7 @@ Row broken(const char* name, const char* rfc, const std::string& said,
   return row;
 }
 
-TEST(Wire, ResponseFraming) {
+TEST(Wire, AnAnswerEndsWhereItsFramingSays) {
   const auto length = [](const char* name, const std::string& lines) {
     return answered(name, "9112 6.3", "HTTP/1.1 200 OK\n" + lines + "\nok", kOkOut);
   };
@@ -240,7 +240,7 @@ TEST(Wire, ResponseFraming) {
   Rig().run(rows);
 }
 
-TEST(Wire, BrokenResponses) {
+TEST(Wire, ABrokenAnswerIsNeverTakenForAWholeOne) {
   const std::string head = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n";
   constexpr auto kEnd = Say::Then::kEnd;
   constexpr auto kReset = Say::Then::kReset;
@@ -305,7 +305,7 @@ TEST(Wire, BrokenResponses) {
 }
 
 // RFC 9112 section 6.3, rules 1 and 2.
-TEST(Wire, ResponsesWithoutABody) {
+TEST(Wire, AnswersWithoutABodyEndWithTheirHead) {
   const std::string no = refusal("bad_response", /*close=*/false, /*head_only=*/true);
   const auto head = [](const char* name, const std::string& said, const std::string& out,
                        Left backend = Left::kOpen) {
@@ -343,8 +343,8 @@ TEST(Wire, ResponsesWithoutABody) {
   });
 }
 
-// What nobody asked for ends the connection it came on, and reaches nobody.
-TEST(Wire, ResponsePoisoning) {
+// It ends the connection that it came on.
+TEST(Wire, WhatNobodyAskedForReachesNobody) {
   const std::string poison = "HTTP/1.1 200 OK\nContent-Length: 6\n\npoison";
   const auto behind = [&](const char* name, const std::string& method, const std::string& said,
                           const std::string& out, const std::string& surplus, bool at_once) {
@@ -396,7 +396,7 @@ TEST(Wire, ResponsePoisoning) {
   rig.run({passes("nothing of it is left", "9112 9.2", kGet, kGetUpstream)});
 }
 
-TEST(Wire, InterimResponses) {
+TEST(Wire, InterimAnswersComeBeforeTheFinalOne) {
   const auto interim = [](const std::string& line) {
     return line + "\n" + added_to_answer("1.1", false) + "\n";
   };

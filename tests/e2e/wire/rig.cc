@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "shared/base/socket_address.h"
+#include "tests/support/backend.h"
 
 namespace ringmaster::test {
 namespace {
@@ -124,8 +125,7 @@ Rig::Rig(const std::string& server, const std::string& more, const std::string& 
   ringmaster_ = std::make_unique<Ringmaster>(
       "[server]\nworkers = 1\n" + server + "\n[health]\npath = \"\"\n" + more +
       // A batch leaves more connections idle than are kept by default, and each is looked at.
-      "[upstream]\nmax_idle = 10000\n" + "\n[[backend]]\nname = \"b\"\naddress = \"" + backend_ +
-      "\"\n");
+      "[upstream]\nmax_idle = 10000\n" + backend_table("b", local_endpoint(listener_.get())));
   ::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
   handlers_[next_key_] = [this] { accept_upstreams(); };
   watch(listener_.get(), next_key_++);

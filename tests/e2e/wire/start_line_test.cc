@@ -16,7 +16,7 @@ Row bad_line(const char* name, const char* rfc, const std::string& in,
   return refused(name, rfc, in + "\nHost: h\n\n", label);
 }
 
-TEST(Wire, Methods) {
+TEST(Wire, EveryMethodPassesButConnect) {
   Rows rows = {
       line("any token is a method", "9110 9.1", "BREW /pot HTTP/1.1", "BREW /pot HTTP/1.1"),
       line("in its own case", "9110 9.1", "get / HTTP/1.1", "get / HTTP/1.1"),
@@ -83,7 +83,7 @@ TEST(Wire, Methods) {
   Rig().run(rows);
 }
 
-TEST(Wire, Targets) {
+TEST(Wire, ATargetPassesInOriginForm) {
   Rig().run({
       line("a query", "9112 3.2.1", "GET /a?b=c&d HTTP/1.1", "GET /a?b=c&d HTTP/1.1"),
       line("an empty query", "9112 3.2.1", "GET /? HTTP/1.1", "GET /? HTTP/1.1"),
@@ -137,7 +137,7 @@ TEST(Wire, Targets) {
   });
 }
 
-TEST(Wire, RequestLines) {
+TEST(Wire, ARequestLineKeepsToTheGrammar) {
   Rows rows = {
       bad_line("two spaces", "9112 3", "GET  / HTTP/1.1"),
       bad_line("two spaces before the version", "9112 3", "GET /  HTTP/1.1"),

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/support/client.h"
+#include "tests/support/files.h"
 #include "tests/system/service.h"
 #include "tests/system/traffic.h"
 
