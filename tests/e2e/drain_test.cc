@@ -84,7 +84,7 @@ TEST(Stop, AWorkerThatIsFullStopsInOrder) {
 
 TEST(Stop, DoesNotWaitForAWorkerThatWasKilledAndDoesNotEnd) {
   Event never;
-  Backend backend("s1", wait_for(never));
+  Backend backend("s1", answers_after(never));
   Ringmaster ringmaster("[server]\nworkers = 1\ndrain_timeout = \"100ms\"\n" + backend.toml());
   Client client(ringmaster.endpoint());
   client.send(request_head("GET", "/"));

@@ -105,6 +105,7 @@ struct RequestStart {
   std::string_view path_and_query;
   TargetForm form = TargetForm::kOrigin;
   bool is_head = false;
+  bool is_safe = false;            // RFC 9110 section 9.2.1: changes nothing
   bool is_idempotent = false;      // RFC 9110 section 9.2.2: may be sent twice
   bool expects_continue = false;   // there is a body, held back until 100 (Continue) comes
   std::int32_t max_forwards = -1;  // of OPTIONS and TRACE; -1: none

@@ -9,8 +9,8 @@ namespace {
 void classify_method(RequestHead& head) noexcept {
   const std::string_view m = head.method;
   head.is_head = m == "HEAD";
-  head.is_idempotent =
-      head.is_head || m == "GET" || m == "PUT" || m == "DELETE" || m == "OPTIONS" || m == "TRACE";
+  head.is_safe = head.is_head || m == "GET" || m == "OPTIONS" || m == "TRACE";
+  head.is_idempotent = head.is_safe || m == "PUT" || m == "DELETE";
 }
 
 // The length of "http://" or "https://" at the start of the target, else 0.

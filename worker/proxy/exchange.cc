@@ -114,12 +114,13 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
     UpstreamConnection* idle = pool.lend_idle(upstream, *this);
     if (idle == nullptr) break;
     upstream_ = UpstreamLease(pool, idle);
-    // What cannot be sent twice is not sent on a connection that shows signs of its end; nor is
+    // What may change something is not sent on a connection that shows signs of its end; nor is
     // anything on one on which something may have come, since it became idle, that nobody asked for
     // and that would pass for the answer. All else is sent unseen: what this turn still brings from
-    // there came before it, which cannot be told in a turn that is long.
+    // there came before it, which cannot be told in a turn that is long. (Where it was the answer
+    // all the same, the request is sent twice.)
     const LoopTurn& turn = proxy_.context.outbox.turn();
-    const bool unseen = head_.is_idempotent && !pipelined_ && !idle->may_hold_surplus() &&
+    const bool unseen = head_.is_safe && !pipelined_ && !idle->may_hold_surplus() &&
                         !turn.may_get_long() &&
                         (head_.framing == BodyFraming::kNone || has_whole_request());
     if (unseen || !idle->looks_stale()) {

@@ -206,7 +206,7 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   void conclude(RequestOutcome outcome, RejectReason reason = {}) noexcept;
   void publish_record() noexcept;
   void log_request();
-  [[gnu::cold]] void keep_head_for_log();
+  [[gnu::cold]] void keep_head();
   std::uint64_t age_us() const noexcept { return (now_ns_ - started_ns_) / 1000; }
   void look_at_clock() noexcept { now_ns_ = monotonic_ns(); }
 
@@ -252,7 +252,7 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   RetryPermit retry_permit_;
   BodyRelay request_body_;
   BodyRelay response_body_;
-  BufferLease logged_head_;  // what the access log needs of a head that had to make room
+  BufferLease kept_head_;  // a copy of a head that had to make room and is still needed
   // Of the request, whoever it is sent to.
   const IpAddress peer_;
   IpAddress client_ip_;

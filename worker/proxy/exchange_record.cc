@@ -112,21 +112,14 @@ void Exchange::log_request() {
 }
 
 // Its bytes are about to be overwritten by more of the body.
-void Exchange::keep_head_for_log() {
-  if (logged_head_ || !has_head_) return;
-  logged_head_ = proxy_.context.buffers.lend();
-  char* at = logged_head_->data();
-  const auto keep = [&at](std::string_view& part, std::size_t most) {
-    part = part.substr(0, most + 1);  // one more, by which it is seen that it was cut
-    char* const begin = at;
-    at = std::copy(part.begin(), part.end(), at);
-    part = {begin, part.size()};
-  };
-  static_assert(AccessLineWriter::kMostTargetBytes + 2 * AccessLineWriter::kMostOtherBytes + 3 <=
-                kLeastBuffer);
-  keep(head_.method, AccessLineWriter::kMostOtherBytes);
-  keep(head_.target, AccessLineWriter::kMostTargetBytes);
-  keep(head_.authority, AccessLineWriter::kMostOtherBytes);
+void Exchange::keep_head() {
+  if (kept_head_ || !has_head_) return;
+  kept_head_ = proxy_.context.buffers.lend();
+  const char* const before = std::exchange(head_.bytes, kept_head_->data());
+  std::copy_n(before, head_.size, kept_head_->data());
+  for (std::string_view* part : {&head_.method, &head_.target, &head_.authority}) {
+    if (!part->empty()) *part = {head_.bytes + (part->data() - before), part->size()};
+  }
 }
 
 }  // namespace ringmaster

@@ -107,8 +107,9 @@ void Exchange::reclaim_input() {
   const bool full = input.room().empty();
   if (full || !replayable_ || phase_ == Phase::kTunnel) {
     replayable_ = false;
-    head_.wants_upgrade = false;  // what it offers is no longer there to be compared
-    if (proxy_.access_lines) keep_head_for_log();
+    // The log tells of it; and with what it offers, a switch of protocols is to be compared.
+    const bool may_switch = head_.wants_upgrade && phase_ != Phase::kTunnel;
+    if (proxy_.access_lines || may_switch) keep_head();
     const std::uint32_t came = input.end;
     input.clear();
     body_at_ = 0;

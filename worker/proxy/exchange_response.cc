@@ -200,8 +200,9 @@ void Exchange::finish_response(bool flushed) {
   in_flight_.release();
   ActiveHook::unlink();
   const bool unread = !attempt_.request_done || more_came();
-  // A client with more to send may have sent it before it learns that this is the last answer.
-  const bool may_send = unread || head_.keep_alive;
+  // A client with more to send may have sent it before it learns that this is the last answer; an
+  // old one sends an empty line behind a body.
+  const bool may_send = unread || head_.keep_alive || head_.framing != BodyFraming::kNone;
   ending_ = keep_alive_ ? Ending::kKeepAlive : may_send ? Ending::kLinger : Ending::kClose;
   if (flushed) return finish(ending_);
   phase_ = Phase::kFlushing;

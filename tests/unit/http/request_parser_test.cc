@@ -690,6 +690,7 @@ TEST(RequestParser, KnowsWhatMayBeSentTwice) {
     const std::string bytes = with_fields("A: b", method);
     ASSERT_EQ(parser.parse(bytes, kLimits, head), ParseStatus::kComplete);
     EXPECT_TRUE(head.is_idempotent) << method;
+    EXPECT_EQ(head.is_safe, method != "PUT"s && method != "DELETE"s) << method;
     EXPECT_EQ(head.is_head, method == "HEAD"s);
   }
   for (const char* method : {"POST", "PATCH", "get", "LOCK"}) {
@@ -697,7 +698,7 @@ TEST(RequestParser, KnowsWhatMayBeSentTwice) {
     RequestHead head;
     const std::string bytes = with_fields("A: b", method);
     ASSERT_EQ(parser.parse(bytes, kLimits, head), ParseStatus::kComplete);
-    EXPECT_FALSE(head.is_idempotent) << method;
+    EXPECT_FALSE(head.is_idempotent || head.is_safe) << method;
   }
 }
 
