@@ -45,8 +45,10 @@ struct Job {
   Mode mode;
   std::size_t connections;
   std::size_t size = 0;
-  double amount = 0;  // seconds, or requests
-  double rate = 0;    // or how many requests are in flight
+  double seconds = 0;          // of measuring, in the modes that last for a time
+  std::uint64_t requests = 0;  // kCount and kUpload: how many in all
+  double rate = 0;             // kOpen: requests a second
+  std::size_t in_flight = 0;   // kTurns: requests at once
 };
 
 struct Connection {
@@ -67,17 +69,24 @@ class Load {
     for (Connection& c : connections_) open(c);
     while (opening_ != 0) turn(-1);
     start_ns_ = now_ns();
-    measure_ns_ = start_ns_ + (counts_requests() ? 0 : kWarmUp);
+    measure_ns_ = start_ns_ + kWarmUp;
     switch (job_.mode) {
+      case Mode::kClosed:
+      case Mode::kConnect:
+        return run_closed();
+      case Mode::kTurns:
+        return run_turns();
+      case Mode::kOpen:
+        return run_open();
+      case Mode::kCount:
+      case Mode::kUpload:
+        return run_counted();
       case Mode::kIdle:
         return stay_idle();
       case Mode::kBurst:
-      case Mode::kStalled:
         return burst();
-      case Mode::kOpen:
-        return run_open();
-      default:
-        return run_closed();
+      case Mode::kStalled:
+        return stall();
     }
   }
 
@@ -94,8 +103,6 @@ class Load {
     if (uploads) text.append(job.size, 'x');
     return text;
   }
-
-  bool counts_requests() const { return job_.mode == Mode::kCount || job_.mode == Mode::kUpload; }
 
   // ---- One connection ----
   void open(Connection& c) {
@@ -161,18 +168,25 @@ class Load {
   void on_answered(Connection& c) {
     c.busy = false;
     ++answered_;
-    if (job_.mode == Mode::kClosed) {
-      send(c, 0);
-    } else if (job_.mode == Mode::kTurns) {
-      waiting_.push_back(&c);
-      send_next();
-    } else if (counts_requests() && next_target_ < static_cast<std::size_t>(job_.amount)) {
-      send(c, 0);
-    } else if (job_.mode == Mode::kOpen) {
-      if (c.due_ns >= measure_ns_) latencies_.push_back(now_ns() - c.due_ns);
-      free_.push_back(&c);
+    switch (job_.mode) {
+      case Mode::kClosed:
+        return send(c, 0);
+      case Mode::kTurns:
+        waiting_.push_back(&c);
+        return send_next();
+      case Mode::kOpen:
+        if (c.due_ns >= measure_ns_) latencies_.push_back(now_ns() - c.due_ns);
+        return free_.push_back(&c);
+      case Mode::kCount:
+      case Mode::kUpload:
+        if (next_target_ < job_.requests) send(c, 0);
+        return;
+      case Mode::kConnect:  // it is for the balancer to close
+      case Mode::kIdle:
+      case Mode::kBurst:
+      case Mode::kStalled:
+        return;
     }
-    // In connect mode it is for the balancer to close.
   }
 
   void turn(std::int64_t wait_ns) {
@@ -191,42 +205,32 @@ class Load {
   }
 
   // ---- The modes ----
-  void send_next() {
-    Connection& c = *waiting_.front();
-    waiting_.pop_front();
-    send(c, 0);
+  void run_closed() {
+    send_on_all();
+    measure();
   }
 
-  void run_closed() {
-    if (job_.mode == Mode::kTurns) {
-      for (Connection& c : connections_) waiting_.push_back(&c);
-      for (double i = 0; i < job_.rate && !waiting_.empty(); ++i) send_next();
-    } else {
-      for (Connection& c : connections_) send(c, 0);
-    }
-    if (counts_requests()) {
-      while (answered_ < static_cast<std::uint64_t>(job_.amount)) turn(-1);
-      return report(start_ns_, 0);
-    }
-    while (now_ns() < measure_ns_) turn(kSecond / 10);
-    const std::uint64_t before = announce();
-    const std::uint64_t begin = now_ns();
-    const std::uint64_t end =
-        begin + static_cast<std::uint64_t>(job_.amount * static_cast<double>(kSecond));
-    while (now_ns() < end) turn(kSecond / 10);
-    report(begin, before);
+  void run_turns() {
+    for (Connection& c : connections_) waiting_.push_back(&c);
+    for (std::size_t i = 0; i < job_.in_flight && !waiting_.empty(); ++i) send_next();
+    measure();
+  }
+
+  void run_counted() {
+    send_on_all();
+    while (answered_ < job_.requests) turn(-1);
+    report(start_ns_, 0);
   }
 
   void run_open() {
     ::prctl(PR_SET_TIMERSLACK, 1);
     const double gap = static_cast<double>(kSecond) / job_.rate;
-    const std::uint64_t end =
-        measure_ns_ + static_cast<std::uint64_t>(job_.amount * static_cast<double>(kSecond));
+    const std::uint64_t end = measure_ns_ + duration_ns();
     std::deque<std::uint64_t> waiting;  // due, but no connection is free
     std::uint64_t scheduled = 0;
     std::uint64_t before = 0;
     std::uint64_t begin = 0;
-    latencies_.reserve(static_cast<std::size_t>(job_.amount * job_.rate * 2));
+    latencies_.reserve(static_cast<std::size_t>(job_.seconds * job_.rate * 2));
     for (std::uint64_t now = now_ns(); now < end; now = now_ns()) {
       if (begin == 0 && now >= measure_ns_) {
         before = announce();
@@ -252,13 +256,46 @@ class Load {
       send(c, 0);
       while (answered_ == before) turn(-1);
     }
-    announce();
-    while (std::getchar() != EOF) continue;
+    stay_until_told();
   }
 
   void burst() {
+    send_on_all();
+    while (answered_ < connections_.size()) turn(-1);
+    stay_until_told();
+  }
+
+  void stall() {
+    send_on_all();
+    stay_until_told();
+  }
+
+  // ---- What they are made of ----
+  void send_on_all() {
     for (Connection& c : connections_) send(c, 0);
-    while (job_.mode == Mode::kBurst && answered_ < connections_.size()) turn(-1);
+  }
+
+  void send_next() {
+    Connection& c = *waiting_.front();
+    waiting_.pop_front();
+    send(c, 0);
+  }
+
+  // What answers bring about goes on by itself: until it has warmed up, then for the time asked.
+  void measure() {
+    while (now_ns() < measure_ns_) turn(kSecond / 10);
+    const std::uint64_t before = announce();
+    const std::uint64_t begin = now_ns();
+    const std::uint64_t end = begin + duration_ns();
+    while (now_ns() < end) turn(kSecond / 10);
+    report(begin, before);
+  }
+
+  std::uint64_t duration_ns() const {
+    return static_cast<std::uint64_t>(job_.seconds * static_cast<double>(kSecond));
+  }
+
+  void stay_until_told() {
     announce();
     while (std::getchar() != EOF) continue;
   }
@@ -313,6 +350,21 @@ Mode mode_of(std::string_view name) {
   die("mode");
 }
 
+// As the usage above has it.
+Job job_of(int argc, char** argv) {
+  Job job{.port = port_of(argv[1]),
+          .mode = mode_of(argv[2]),
+          .connections = std::strtoul(argv[3], nullptr, 10)};
+  const auto number = [&](int i) { return i < argc ? std::strtod(argv[i], nullptr) : 0; };
+  job.size = static_cast<std::size_t>(number(4));
+  const bool counts_requests = job.mode == Mode::kCount || job.mode == Mode::kUpload;
+  if (counts_requests) job.requests = static_cast<std::uint64_t>(number(5));
+  if (!counts_requests) job.seconds = number(5);
+  if (job.mode == Mode::kOpen) job.rate = number(6);
+  if (job.mode == Mode::kTurns) job.in_flight = static_cast<std::size_t>(number(6));
+  return job;
+}
+
 }  // namespace
 }  // namespace ringmaster::bench
 
@@ -320,11 +372,5 @@ int main(int argc, char** argv) {
   using namespace ringmaster::bench;
   if (argc < 4) return 2;
   allow_many_files();
-  Job job{.port = port_of(argv[1]),
-          .mode = mode_of(argv[2]),
-          .connections = std::strtoul(argv[3], nullptr, 10)};
-  if (argc > 4) job.size = std::strtoul(argv[4], nullptr, 10);
-  if (argc > 5) job.amount = std::strtod(argv[5], nullptr);
-  if (argc > 6) job.rate = std::strtod(argv[6], nullptr);
-  Load(job).run();
+  Load(job_of(argc, argv)).run();
 }

@@ -4,8 +4,6 @@
 // answers it.
 #include <gtest/gtest.h>
 
-#include <deque>
-
 #include "tests/e2e/wire/rig.h"
 
 namespace ringmaster::test {
@@ -17,7 +15,7 @@ std::string post(const std::string& lines, const std::string& body) {
   return "POST / HTTP/1.1\nHost: h\n" + lines + "\n" + body;
 }
 
-Row bad(const char* name, const char* rfc, const std::string& lines,
+Row bad(const std::string& name, const char* rfc, const std::string& lines,
         const std::string& body = "5\nhello\n0\n\n", const char* label = "bad_request") {
   return refused(name, rfc, post(lines, body + kSmuggled), label);
 }
@@ -26,12 +24,6 @@ Row good(const char* name, const char* rfc, const std::string& lines, const std:
          const std::string& upstream_lines, const std::string& upstream_body) {
   return passes(name, rfc, post(lines, body),
                 "POST / HTTP/1.1\nHost: h\n{added}" + upstream_lines + "\n" + upstream_body);
-}
-
-// Names that rows point to.
-const char* kept(const std::string& name) {
-  static std::deque<std::string> names;
-  return names.emplace_back(name).c_str();
 }
 
 TEST(Wire, ALengthIsOneDecimalNumber) {
@@ -79,7 +71,7 @@ TEST(Wire, ALengthIsOneDecimalNumber) {
                             "\x0b"
                             "5",
                             "5\x0c", "\xc2\xb2", "5\xa0"}) {
-    rows.push_back(bad(kept(std::string("Content-Length ") + value), "9110 8.6",
+    rows.push_back(bad(std::string("Content-Length ") + value, "9110 8.6",
                        std::string("Content-Length: ") + value + "\n"));
   }
   Rig().run(rows);
@@ -190,7 +182,7 @@ TEST(Wire, TheOnlyTransferEncodingIsChunked) {
                             "cow",
                             "[]",
                             "\\chunked"}) {
-    rows.push_back(bad(kept(std::string("Transfer-Encoding ") + value), "9112 6.1",
+    rows.push_back(bad(std::string("Transfer-Encoding ") + value, "9112 6.1",
                        std::string("Transfer-Encoding: ") + value + "\n"));
   }
   Rig().run(rows);

@@ -2,8 +2,6 @@
 // backend that errs, or lies, a client may never see.
 #include <gtest/gtest.h>
 
-#include <deque>
-
 #include "tests/e2e/wire/rig.h"
 
 namespace ringmaster::test {
@@ -22,11 +20,6 @@ Row fields(const char* name, const char* rfc, const std::string& lines, const st
 
 Row bad_fields(const char* name, const char* rfc, const std::string& lines) {
   return distrusted(name, rfc, "HTTP/1.1 200 OK\n" + lines + "Content-Length: 2\n\nok");
-}
-
-const char* kept(const std::string& name) {
-  static std::deque<std::string> names;
-  return names.emplace_back(name).c_str();
 }
 
 TEST(Wire, AStatusLineKeepsToTheGrammar) {
@@ -63,7 +56,7 @@ TEST(Wire, AStatusLineKeepsToTheGrammar) {
                            "HTTP/1.1 200 O{nul}K", "HTTP/1.1 200 O\x01K", "HTTP/1.1 200 O\x7fK",
                            "HTTP/1.1 200 O{cr}K",  "HTTP/1.1 200\tOK",    "HTTP/1.1 200,OK",
                            "HTTP/ 1.1 200 OK",     "HTTP/1.1 200\x0bOK"}) {
-    rows.push_back(distrusted(kept(std::string("the status line ") + line), "9112 4",
+    rows.push_back(distrusted(std::string("the status line ") + line, "9112 4",
                               std::string(line) + "\nContent-Length: 2\n\nok"));
   }
   Row endless = distrusted("one that does not end", "9112 4",
@@ -231,7 +224,7 @@ TEST(Wire, AnAnswerEndsWhereItsFramingSays) {
         "\x0b"
         "chunked"}) {
     rows.push_back(distrusted(
-        kept(std::string("the coding ") + coding), "9112 6.1",
+        std::string("the coding ") + coding, "9112 6.1",
         std::string("HTTP/1.1 200 OK\nTransfer-Encoding: ") + coding + "\n\n2\nok\n0\n\n"));
   }
   rows.push_back(distrusted("two codings", "9112 6.1",

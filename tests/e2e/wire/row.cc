@@ -229,8 +229,8 @@ std::string refusal(const std::string& label, bool close, bool head_only) {
   throw std::logic_error("no such reason: " + label);
 }
 
-Row refused(const char* name, const char* rfc, std::string in, const char* label) {
-  return {.name = name,
+Row refused(std::string name, const char* rfc, std::string in, const char* label) {
+  return {.name = std::move(name),
           .rfc = rfc,
           .in = std::move(in),
           .upstream = {},
@@ -239,8 +239,8 @@ Row refused(const char* name, const char* rfc, std::string in, const char* label
           .client = Left::kClosed};
 }
 
-Row passes(const char* name, const char* rfc, std::string in, std::string upstream) {
-  return {.name = name,
+Row passes(std::string name, const char* rfc, std::string in, std::string upstream) {
+  return {.name = std::move(name),
           .rfc = rfc,
           .in = std::move(in),
           .upstream = {std::move(upstream)},
@@ -249,14 +249,14 @@ Row passes(const char* name, const char* rfc, std::string in, std::string upstre
           .backend = Left::kOpen};
 }
 
-Row passes_fields(const char* name, const char* rfc, std::string lines,
+Row passes_fields(std::string name, const char* rfc, std::string lines,
                   std::string upstream_lines) {
-  return passes(name, rfc, "GET / HTTP/1.1\nHost: h\n" + std::move(lines) + "\n",
+  return passes(std::move(name), rfc, "GET / HTTP/1.1\nHost: h\n" + std::move(lines) + "\n",
                 "GET / HTTP/1.1\nHost: h\n" + std::move(upstream_lines) + "{added}\n");
 }
 
-Row answered(const char* name, const char* rfc, std::string said, std::string out, Left backend) {
-  return {.name = name,
+Row answered(std::string name, const char* rfc, std::string said, std::string out, Left backend) {
+  return {.name = std::move(name),
           .rfc = rfc,
           .in = kGet,
           .upstream = {kGetUpstream},
@@ -267,10 +267,9 @@ Row answered(const char* name, const char* rfc, std::string said, std::string ou
           .cut_response = true};
 }
 
-Row distrusted(const char* name, const char* rfc, std::string said) {
-  Row row =
-      answered(name, rfc, std::move(said), refusal("bad_response", /*close=*/false), Left::kClosed);
-  return row;
+Row distrusted(std::string name, const char* rfc, std::string said) {
+  return answered(std::move(name), rfc, std::move(said), refusal("bad_response", /*close=*/false),
+                  Left::kClosed);
 }
 
 std::string expand(std::string_view text, std::string_view added, const std::string& ip,

@@ -48,7 +48,7 @@ enum class Left {
 };
 
 struct Row {
-  const char* name;
+  std::string name;
   const char* rfc;
   std::string in;
   std::vector<std::string> upstream = {};   // the requests that reach the backend, in order
@@ -85,16 +85,16 @@ std::string added_to_answer(const std::string& version = "1.1", bool dated = tru
 std::string refusal(const std::string& label, bool close = true, bool head_only = false);
 
 // A request that is answered by Ringmaster, and the connection closed.
-Row refused(const char* name, const char* rfc, std::string in, const char* label = "bad_request");
+Row refused(std::string name, const char* rfc, std::string in, const char* label = "bad_request");
 // A request that reaches the backend as `upstream`, is answered, and leaves everything open.
-Row passes(const char* name, const char* rfc, std::string in, std::string upstream);
+Row passes(std::string name, const char* rfc, std::string in, std::string upstream);
 // The same for "GET / for h" with those field lines.
-Row passes_fields(const char* name, const char* rfc, std::string lines, std::string upstream_lines);
+Row passes_fields(std::string name, const char* rfc, std::string lines, std::string upstream_lines);
 // A GET whose backend says `said`, of which the client sees `out`.
-Row answered(const char* name, const char* rfc, std::string said, std::string out,
+Row answered(std::string name, const char* rfc, std::string said, std::string out,
              Left backend = Left::kOpen);
 // A GET whose backend's answer is not to be trusted.
-Row distrusted(const char* name, const char* rfc, std::string said);
+Row distrusted(std::string name, const char* rfc, std::string said);
 
 // The bytes that a row's text stands for.
 std::string expand(std::string_view text, std::string_view added, const std::string& ip,
