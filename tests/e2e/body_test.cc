@@ -2,7 +2,11 @@
 // short is never seen as complete.
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <string>
+
 #include "tests/support/backend.h"
+#include "tests/support/behaviour.h"
 #include "tests/support/ringmaster.h"
 
 namespace ringmaster::test {
@@ -125,6 +129,29 @@ TEST(Body, AnEarlyAnswerReachesAClientThatSendsOnThoughTheBackendResets) {
       EXPECT_EQ(response.status, 403);
       EXPECT_EQ(response.body, "enough");
     }
+  }
+}
+
+// What it offers is still known when its body has long taken the room of its head.
+TEST(Body, OfAnUpgradeMayBeLong) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.read_body();
+                    echo(conversation);
+                  }));
+  for (const std::string log : {"off", "stderr"}) {
+    Ringmaster ringmaster("[log]\naccess = \"" + log + "\"\n" + backend.toml());
+    Client client(ringmaster.endpoint());
+    const std::string body = pattern(100'000);
+    client.send(
+        request_head("POST", "/long", std::string(kUpgrade) + "Content-Length: 100000\r\n") + body);
+    ASSERT_EQ(client.receive_head().status, 101) << "log.access = " << log;
+    client.send("over it");
+    EXPECT_EQ(client.stream().read_exactly(7), "over it");
+    client.stream().shutdown_write();
+    EXPECT_TRUE(client.is_ended());
+    EXPECT_EQ(ringmaster.stop(SIGTERM), (Exit{0, 0}));
+    const bool is_logged = ringmaster.process().log().find("\"/long\"") != std::string::npos;
+    EXPECT_EQ(is_logged, log != "off") << ringmaster.process().log();
   }
 }
 

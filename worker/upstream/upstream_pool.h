@@ -66,7 +66,7 @@ class UpstreamPool {
   // Owned.
   ObjectPool<UpstreamConnection> memory_;
   std::vector<IdleList> idle_;  // by upstream
-  bool has_surplus_ = false;  // some list may be longer than max_idle
+  bool has_surplus_ = false;    // some list may be longer than max_idle
   log::LineLimit shortage_lines_{1, 60'000};
 };
 
