@@ -103,7 +103,7 @@ int check(const Launch& launch) {
   }
   if (!loaded.problems.empty()) return kExitUsage;
   for (const ConfigProblem& warning : loaded.warnings) {
-    fmt::print(stderr, "{}\n", format_warning(launch.config_file, warning));
+    fmt::print(stderr, "warning: {}\n", format_problem(launch.config_file, warning));
   }
   fmt::print("ok\n");
   return kExitOk;

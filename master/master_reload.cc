@@ -155,7 +155,7 @@ void Master::complete_reload() {
       fmt::format("generation {} serves: {} of {} backends up, {}", generation_, health_.up_count(),
                   config_.backends.size(), counted(supervisor_.serving(), "worker"));
   log::info("reloaded: {}", done);
-  for (const std::string& warning : config_warnings_) done += "\n" + warning;
+  for (const std::string& warning : config_warnings_) done += "\nwarning: " + warning;
   reloader_.succeed(done);
 }
 

@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "master/config/config_reader.h"
@@ -20,8 +23,18 @@
 namespace ringmaster {
 namespace {
 
-// What toml++ says, in fewer words, and what was probably meant.
-std::string syntax_message(std::string_view description) {
+// Of one file: each costs reading it once more.
+constexpr std::size_t kMostSyntaxErrors = 100;
+
+// Looks like a quotation mark, and is none of TOML's: from a word processor or a web page.
+bool has_typographic_quotes(std::string_view line) {
+  constexpr std::string_view kMarks[] = {"\u201c", "\u201d", "\u2018", "\u2019", "\u201e"};
+  return std::any_of(std::begin(kMarks), std::end(kMarks),
+                     [line](std::string_view mark) { return line.find(mark) != line.npos; });
+}
+
+// What toml++ says of `line`, in fewer words, and what was probably meant.
+std::string syntax_message(std::string_view description, std::string_view line) {
   constexpr std::string_view kPreamble = "Error while parsing ";
   if (description.starts_with(kPreamble)) description.remove_prefix(kPreamble.size());
   constexpr struct {
@@ -38,6 +51,7 @@ std::string syntax_message(std::string_view description) {
       {"expected '='", ", write key = value"},
   };
   std::string message = "not valid TOML: " + printable(description);
+  if (has_typographic_quotes(line)) return message + ", write \" for these quotation marks";
   for (const auto& [sign, advice] : kAdvice) {
     if (description.find(sign) == description.npos) continue;
     message += advice;
@@ -50,6 +64,35 @@ LoadedConfig only_problem(ConfigProblem problem) {
   LoadedConfig loaded;
   loaded.problems.push_back(std::move(problem));
   return loaded;
+}
+
+// "key = value", begun and ended on this line.
+bool is_assignment(std::string_view line) {
+  line = trimmed(line);
+  const auto key_end =
+      std::find_if_not(line.begin(), line.end(), [](char c) { return is_alnum(c) || c == '_'; });
+  const auto rest = trimmed(line.substr(static_cast<std::size_t>(key_end - line.begin())));
+  return key_end != line.begin() && rest.starts_with('=') &&
+         rest.find_first_of("[{") == rest.npos && rest.find("\"\"\"") == rest.npos &&
+         rest.find("'''") == rest.npos;
+}
+
+// A value that is no TOML does not hide what else is wrong: it is noted, and the rest read without
+// it. Nothing where the error is another, behind which all may mean something else.
+std::optional<toml::table> parse_in_part(std::string toml_text,
+                                         std::vector<ConfigProblem>& problems) {
+  while (problems.size() < kMostSyntaxErrors) {
+    try {
+      return toml::parse(toml_text);
+    } catch (const toml::parse_error& error) {
+      const toml::source_position at = error.source().begin;
+      const std::string_view line = line_at(toml_text, at.line);
+      problems.push_back({at.line, at.column, syntax_message(error.description(), line)});
+      if (!is_assignment(line)) return std::nullopt;
+      blank(toml_text, line);
+    }
+  }
+  return std::nullopt;
 }
 
 Error unreadable(std::string_view why) {
@@ -81,17 +124,17 @@ bool can_be_read_but_once(const std::string& path) {
 }
 
 LoadedConfig load_config(std::string_view toml_text) {
+  LoadedConfig loaded;
   try {
-    const toml::table root = toml::parse(toml_text);
-    ConfigReader document(root);
-    LoadedConfig loaded;
+    const auto root = parse_in_part(std::string(toml_text), loaded.problems);
+    if (!root) return loaded;
+    ConfigReader document(*root, /*has_gaps=*/!loaded.problems.empty());
     read_schema(document, loaded.config);
-    loaded.problems = document.take_problems();
+    std::vector<ConfigProblem> problems = document.take_problems();
+    std::move(problems.begin(), problems.end(), std::back_inserter(loaded.problems));
+    sort_by_position(loaded.problems);
     if (loaded.problems.empty()) loaded.warnings = warnings_of(loaded.config, document);
     return loaded;
-  } catch (const toml::parse_error& error) {
-    const toml::source_position at = error.source().begin;
-    return only_problem({at.line, at.column, syntax_message(error.description())});
   } catch (const std::exception& error) {
     return only_problem({0, 0, fmt::format("cannot be loaded: {}", error.what())});
   }
@@ -106,10 +149,6 @@ LoadedConfig load_config_file(const std::string& path) {
 std::string format_problem(std::string_view file, const ConfigProblem& problem) {
   if (problem.line == 0) return fmt::format("{}: {}", file, problem.message);
   return fmt::format("{}:{}:{}: {}", file, problem.line, problem.column, problem.message);
-}
-
-std::string format_warning(std::string_view file, const ConfigProblem& warning) {
-  return format_problem(file, {warning.line, warning.column, "warning: " + warning.message});
 }
 
 }  // namespace ringmaster

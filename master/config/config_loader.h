@@ -33,7 +33,5 @@ LoadedConfig load_config_file(const std::string& path);
 
 // "FILE:LINE:COLUMN: message", or "FILE: message" for the file as a whole.
 std::string format_problem(std::string_view file, const ConfigProblem& problem);
-// "FILE:LINE:COLUMN: warning: message".
-std::string format_warning(std::string_view file, const ConfigProblem& warning);
 
 }  // namespace ringmaster

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "master/config/config_text.h"
 #include "master/config/config_values.h"
@@ -15,7 +16,10 @@ std::string described(const toml::node& node) {
   if (const auto* text = node.as_string()) return quoted(text->get()) + " is a string";
   if (const auto* value = node.as_integer()) return fmt::format("{} is a number", value->get());
   if (const auto* value = node.as_floating_point()) {
-    return fmt::format("{} is a number with decimals", value->get());
+    const bool is_whole = std::floor(value->get()) == value->get();
+    const std::string shown = is_whole ? fmt::format("{:.1f}", value->get())  // or it looks right
+                                       : fmt::format("{}", value->get());
+    return shown + " is a number with decimals";
   }
   if (const auto* value = node.as_boolean()) return fmt::format("{} is a boolean", value->get());
   if (node.is_array()) return "is a list";
@@ -56,6 +60,10 @@ const toml::node* TableReader::find(std::string_view key) const {
 const toml::node* TableReader::find_known(std::string_view key) {
   document_->learn(name_, key);
   return find(key);
+}
+
+bool TableReader::has_gaps() const noexcept {
+  return document_->has_gaps();
 }
 
 bool TableReader::is_string(std::string_view key) const {
@@ -186,8 +194,11 @@ std::vector<TableReader> ConfigReader::tables(const std::string& name) {
   if (list == nullptr) {
     problem(node->source().begin, name,
             fmt::format("is not a list of tables, write [[{}]] in double brackets", name));
-    // Read it all the same: what is wrong inside is found in the same run.
-    if (node->is_table()) result.push_back({*this, name, node->as_table()});
+    // Read it all the same: what is wrong inside is found in the same run. Tables of tables are
+    // backends by name, of which nothing can be said.
+    const toml::table* table = node->as_table();
+    const bool is_one = table != nullptr && !table->empty() && !table->begin()->second.is_table();
+    if (is_one) result.push_back({*this, name, table});
     return result;
   }
   for (const toml::node& element : *list) {
@@ -224,7 +235,8 @@ void ConfigReader::report_unknown_keys() {
                                                            : hint_for_key(nullptr, key.str()));
       continue;
     }
-    if (node.is_table()) report_unknown_in(*node.as_table(), *known);
+    const bool is_list_missed = known->is_list && node.is_table();  // told already
+    if (node.is_table() && !is_list_missed) report_unknown_in(*node.as_table(), *known);
     if (!node.is_array()) continue;
     for (const toml::node& element : *node.as_array()) {
       if (element.is_table()) report_unknown_in(*element.as_table(), *known);

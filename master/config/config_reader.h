@@ -41,6 +41,7 @@ class TableReader {
   bool is_string(std::string_view key) const;
   // Where the value is; where the key is absent, where its table is.
   toml::source_position position_of(std::string_view key) const;
+  bool has_gaps() const noexcept;  // the document has
   // Records what is wrong with `key`, at its value.
   void problem(std::string_view key, std::string_view what);
   void problem(std::string_view key, toml::source_position at, std::string_view what);
@@ -121,10 +122,14 @@ class TableReader {
 // The whole document, the problems found in it, and which keys are known.
 class ConfigReader {
  public:
-  explicit ConfigReader(const toml::table& root) : root_(root) {}
+  // `has_gaps`: of the file some lines could not be read.
+  ConfigReader(const toml::table& root, bool has_gaps) : root_(root), has_gaps_(has_gaps) {}
   ConfigReader(const ConfigReader&) = delete;
   ConfigReader& operator=(const ConfigReader&) = delete;
 
+  // What is missing may stand in a line that could not be read: nobody is to complain of it.
+  bool has_gaps() const noexcept { return has_gaps_; }
+  bool has(std::string_view table) const { return root_.contains(table); }
   TableReader table(const std::string& name);                // [name]
   std::vector<TableReader> tables(const std::string& name);  // [[name]]
   // Where the value of a key of [table] is, or of the [[table]] of that index; or line 0.
@@ -160,7 +165,8 @@ class ConfigReader {
   // `table` is nullptr for a key outside of all tables.
   std::string hint_for_key(const KnownTable* table, std::string_view key) const;
 
-  const toml::table& root_;        // Borrowed.
+  const toml::table& root_;  // Borrowed.
+  const bool has_gaps_;
   std::vector<KnownTable> known_;  // in the order of their first reading
   std::vector<ConfigProblem> problems_;
 };

@@ -129,7 +129,7 @@ void read_rate_limit(TableReader table, RateLimitConfig& limit) {
   table.read_whole("ipv6_prefix", {1, 128}, limit.ipv6_prefix);
   table.read_texts("exempt", kAddressList, parse_prefix, limit.exempt);
 
-  if (limit.burst != 0 && limit.requests_per_second == 0 && rate_ok) {
+  if (limit.burst != 0 && limit.requests_per_second == 0 && rate_ok && !table.has_gaps()) {
     table.problem("burst",
                   fmt::format("{} has no effect while rate_limit.requests_per_second is 0, "
                               "set that too or remove this",
@@ -191,6 +191,7 @@ void read_backend(TableReader& table, BackendConfig& backend) {
   table.read_whole("max_connections", kLimit, backend.max_connections);
   table.read_flag("backup", backend.backup);
 
+  if (table.has_gaps()) return;
   if (!table.has("name")) table.problem("name", "is missing, write for example name = \"s1\"");
   if (!table.has("address")) {
     table.problem("address", "is missing, write for example address = \"127.0.0.1:8081\"");
@@ -227,7 +228,9 @@ void read_backends(ConfigReader& document, std::vector<TableReader>& tables,
 
 void check_backends(ConfigReader& document, std::vector<TableReader>& tables,
                     const std::vector<BackendConfig>& backends) {
+  if (document.has_gaps()) return;
   if (backends.empty()) {
+    if (document.has("backend")) return;  // what is wrong with it was told
     document.problem({1, 1}, "backend",
                      "there is none, write at least one [[backend]] with a name and an address");
     return;
@@ -256,7 +259,7 @@ void check_ring_size(ConfigReader& document, TableReader& first_backend, const C
 void check_admin_address(ConfigReader& document, const Config& config) {
   const SocketAddress& wanted = config.admin.listen;
   const auto other = in_the_way(config.server.listen, wanted);
-  if (!other) return;
+  if (!other || document.has_gaps()) return;
   const auto written = document.position_of("admin", "listen");
   const bool is_default = written.line == 0;
   const std::string how =

@@ -68,6 +68,21 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::string_view line_at(std::string_view text, std::size_t number) {
+  for (; number > 1; --number) {
+    const std::size_t end = text.find('\n');
+    if (end == text.npos) return {};
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+void blank(std::string& text, std::string_view part) {
+  if (!part.empty())
+    text.replace(static_cast<std::size_t>(part.data() - text.data()), part.size(), part.size(),
+                 ' ');
+}
+
 std::string quoted(std::string_view text) {
   constexpr std::size_t kLongest = 80;
   if (text.size() <= kLongest) return "\"" + printable(text) + "\"";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <charconv>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,11 @@ std::optional<Number> whole(std::string_view text) {
   if (text.empty() || error != std::errc{} || stopped != end) return std::nullopt;
   return value;
 }
+
+// A line without its end, from 1 on; empty behind the last one.
+std::string_view line_at(std::string_view text, std::size_t number);
+// Makes a part of `text` blanks, and leaves the rest where it is.
+void blank(std::string& text, std::string_view part);
 
 // With what cannot be printed escaped.
 std::string printable(std::string_view text);

@@ -60,6 +60,11 @@ Result<Unit> parse_unit(std::string_view number, std::string_view unit, const st
       return Error{shown + " is not spelled right, " + units_hint(number, meant)};
     }
   }
+  if (std::any_of(unit.begin(), unit.end(), is_digit)) {
+    return Error{shown +
+                 " has several parts, must be one number and one unit such as \"90m\" (units: " +
+                 std::string(kUnitNames) + ")"};
+  }
   return Error{shown + " has an unknown unit, known are " + std::string(kUnitNames)};
 }
 

@@ -102,8 +102,16 @@ void look_at_access_log(const LogConfig& log, Warnings& warnings) {
                fmt::format("log.access = \"{}\": {}, so nothing is logged", log.access, why));
 }
 
-// Which a start or a reload would refuse; but on another machine than this it may be right.
+// Which a start or a reload would refuse; but on another machine than this it may be right. What is
+// in /run may be made by who starts us.
 void look_at_control_socket(const AdminConfig& admin, Warnings& warnings) {
+  const std::string directory = std::filesystem::path(admin.socket).parent_path();
+  if (!directory.empty() && !admin.socket.starts_with("/run/") && !is_directory(directory)) {
+    warnings.add(
+        "admin", "socket",
+        fmt::format("admin.socket = \"{}\": there is no directory {}, so it cannot be opened",
+                    admin.socket, directory));
+  }
   if (!is_directory(admin.socket)) return;
   warnings.add("admin", "socket",
                fmt::format("admin.socket = \"{0}\": that is a directory, must be the path of a "

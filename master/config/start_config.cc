@@ -21,7 +21,7 @@ std::string describe(const std::string& file, const std::vector<ConfigProblem>& 
 std::vector<std::string> describe_warnings(const std::string& file,
                                            const std::vector<ConfigProblem>& warnings) {
   std::vector<std::string> lines;
-  for (const ConfigProblem& warning : warnings) lines.push_back(format_warning(file, warning));
+  for (const ConfigProblem& warning : warnings) lines.push_back(format_problem(file, warning));
   return lines;
 }
 

@@ -1,6 +1,5 @@
 #include "master/ctl/control_place.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <string_view>
@@ -9,6 +8,7 @@
 #include "master/admin/control_socket.h"
 #include "master/config/config_loader.h"
 #include "master/config/config_reader.h"
+#include "master/config/config_text.h"
 
 namespace ringmaster {
 namespace {
@@ -17,19 +17,6 @@ namespace {
 constexpr const char* kServiceSocket = "/run/ringmaster/control.sock";
 
 constexpr const char* kWhere = "\nwhere is the master's control socket? Give it with --socket";
-
-// Leaves the others where they are. `line`: from 1 on.
-void blank_line(std::string& text, std::size_t line) {
-  std::size_t begin = 0;
-  for (; line > 1; --line) {
-    const std::size_t end = text.find('\n', begin);
-    if (end == text.npos) break;
-    begin = end + 1;
-  }
-  const std::size_t end = std::min(text.find('\n', begin), text.size());
-  std::fill(text.begin() + static_cast<std::ptrdiff_t>(begin),
-            text.begin() + static_cast<std::ptrdiff_t>(end), ' ');
-}
 
 // From its heading to the next; empty if there is none.
 std::string_view find_table(std::string_view toml_text, std::string_view heading) {
@@ -50,7 +37,7 @@ std::string read_control_socket(std::string toml_text) {
       const toml::table root = toml::parse(toml_text);
       return root["admin"]["socket"].value_or(std::string());
     } catch (const toml::parse_error& error) {
-      blank_line(toml_text, error.source().begin.line);
+      blank(toml_text, line_at(toml_text, error.source().begin.line));
     } catch (const std::exception&) {
       break;
     }

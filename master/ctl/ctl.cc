@@ -89,8 +89,9 @@ CLI::App* describe_ctl(CLI::App& app, CtlOptions& options) {
       "  ringmaster ctl drain s1            # no new requests; `ready s1` puts it back\n"
       "  ringmaster ctl why ID              # X-Request-Id of an answer, or id in the access "
       "log\n");
-  ctl->add_option("--socket", options.socket,
-                  "Control socket; default: the service's, else admin.socket of the config");
+  ctl->add_option(
+      "--socket", options.socket,
+      "Control socket; default: the service's, else admin.socket of the config (-c FILE)");
   ctl->add_flag("--json", options.json, "Print JSON instead of a table or text");
   const auto add = [&](const char* name, const char* what) {
     CLI::App* command = ctl->add_subcommand(name, what);

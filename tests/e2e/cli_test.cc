@@ -203,15 +203,16 @@ TEST(Check, WarnsOfWhatIsHardlyMeant) {
   EXPECT_EQ(finished.exit, kOk) << finished.log;
   EXPECT_EQ(finished.output, "ok\n");
   for (const char* warning :
-       {"4:10: warning: log\\.access = .* there is no directory /no/such, so .*",
-        "6:10: warning: admin\\.socket = \"/proc\": that is a directory, .*",
-        "9:11: warning: health\\.timeout = \"2s\" is longer than health\\.interval = \"1s\": .*",
-        "10:17: warning: health\\.fast_interval = \"3s\" is longer .*",
-        "13:11: warning: backend \"s1\" is this balancer itself.*",
-        "16:11: warning: backends \"s1\" and \"s2\" have the same .*",
-        "16:11: warning: backend \"s2\" is this balancer itself.*"}) {
-    EXPECT_TRUE(has_line(finished.log, std::string("c\\.toml:") + warning)) << warning << "\n"
-                                                                            << finished.log;
+       {"4:10: log\\.access = .* there is no directory /no/such, so .*",
+        "6:10: admin\\.socket = \"/proc\": that is a directory, .*",
+        "9:11: health\\.timeout = \"2s\" is longer than health\\.interval = \"1s\": .*",
+        "10:17: health\\.fast_interval = \"3s\" is longer .*",
+        "13:11: backend \"s1\" is this balancer itself.*",
+        "16:11: backends \"s1\" and \"s2\" have the same .*",
+        "16:11: backend \"s2\" is this balancer itself.*"}) {
+    EXPECT_TRUE(has_line(finished.log, std::string("warning: .*/c\\.toml:") + warning))
+        << warning << "\n"
+        << finished.log;
   }
 }
 

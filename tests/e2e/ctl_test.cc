@@ -63,6 +63,10 @@ TEST(Ctl, DoesNotWaitForAMasterThatHangs) {
   EXPECT_NE(status.log.find("no answer from the master"), std::string::npos) << status.log;
 }
 
+Finished status_at(const std::string& socket) {
+  return run({ringmaster_binary(), "ctl", "--socket", socket, "status"});
+}
+
 // Connections wait to be taken up, also those of callers who have given up: a queue that gets full.
 TEST(Ctl, DoesNotWaitForAMasterThatTakesUpNobody) {
   Backend backend("s1");
@@ -77,7 +81,7 @@ TEST(Ctl, DoesNotWaitForAMasterThatTakesUpNobody) {
   do queue.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   while (::connect(queue.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
 
-  const Finished status = ringmaster.ctl({"--socket", path, "status"});
+  const Finished status = status_at(path);
   EXPECT_EQ(status.exit, kRefused);
   EXPECT_NE(status.log.find("it hangs, or is stopped"), std::string::npos) << status.log;
   // Nor is a place free that somebody holds who hangs.
@@ -95,11 +99,9 @@ TEST(Ctl, AReloadRestoresASocketThatWasRemoved) {
   const std::string path = dir.path("control");
   Ringmaster ringmaster("[admin]\nsocket = \"" + path + "\"\n" + backend.toml());
   std::filesystem::remove(path);
-  EXPECT_EQ(ringmaster.ctl({"--socket", path, "status"}).exit, kRefused);
+  EXPECT_EQ(status_at(path).exit, kRefused);
   ringmaster.process().signal(SIGHUP);
-  EXPECT_TRUE(wait_until([&] {
-    return ringmaster.ctl({"--socket", path, "status"}).exit == kDone;
-  }));
+  EXPECT_TRUE(wait_until([&] { return status_at(path).exit == kDone; }));
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
   EXPECT_FALSE(std::filesystem::exists(path));
 }

@@ -576,9 +576,7 @@ TEST(ConfigLoader, RefusesWrongBackends) {
            {"1:1: backend: is not a list of tables, write [[backend]] in double brackets",
             "3:11: backend.address: \"h:0\" has no valid port, must be from 1 to 65535"}},
           {"backend = [\"h:1\"]",
-           {"1:1: backend: there is none, write at least one [[backend]] with a name and an "
-            "address",
-            "1:12: backend: \"h:1\" is a string, must be a table: write [[backend]]"}},
+           {"1:12: backend: \"h:1\" is a string, must be a table: write [[backend]]"}},
       },
       "");
 }
@@ -629,7 +627,7 @@ TEST(ConfigLoader, SyntaxErrorsAreOnePlainMessage) {
           {"[hash]\nkey = uri\n",
            {"2:7: not valid TOML: value: could not determine value type, text needs quotes around "
             "it"}},
-          {"[log]\nlevel = \"info\nx = 1",
+          {"[log]\nlevel = \"info\naccess = \"off\"",
            {"2:14: not valid TOML: string: unescaped control characters other than TAB (U+0009) "
             "are explicitly prohibited, is a closing quote missing?"}},
           {"[log]\nlevel = \"info\"\nlevel = \"info\"",
@@ -645,8 +643,45 @@ TEST(ConfigLoader, SyntaxErrorsAreOnePlainMessage) {
           {"[log]\nlevel: \"info\"",
            {"2:6: not valid TOML: key-value pair: expected '=', saw ':', write key = value"}},
           {"\xff", {"1:1: not valid TOML: Encountered invalid utf-8 sequence"}},
+          {"[log]\naccess = \u201coff\u201d",
+           {"2:10: not valid TOML: value: could not determine value type, write \" for these "
+            "quotation marks"}},
       },
       "");
+}
+
+TEST(ConfigLoader, AValueThatIsNoTomlHidesNothingElse) {
+  expect_each(
+      {{R"([server]
+workers = 99999999999999999999
+drain_timeout = 30s
+header_timeout = "10"
+[rate_limit]
+requests_per_second = ten
+burst = 5
+[log]
+level = "loud"
+[[backend]]
+name = s1
+address = "h"
+)",
+        {"2:31: not valid TOML: decimal integer: '99999999999999999999' is not "
+         "representable in 64 bits",
+         "3:19: not valid TOML: decimal integer: expected digit, saw 's', text needs quotes "
+         "around it, for example \"30s\"",
+         "4:18: server.header_timeout: \"10\" has no unit, write \"10s\" (units: ms, s, m, h)",
+         "6:24: not valid TOML: boolean: expected 'true', saw 'te', text needs quotes "
+         "around it",
+         "9:9: log.level: \"loud\" is not known, must be \"debug\", \"info\", \"warning\" or "
+         "\"error\"",
+         "11:8: not valid TOML: value: could not determine value type, text needs quotes "
+         "around it",
+         "12:11: backend.address: \"h\" has no port, write for example \"h:8081\""}}},
+      "");
+  // Behind a table that is not closed all is another's.
+  expect_each({{"[server\nworkers = 0\nlisten = 5",
+                {"1:8: not valid TOML: table header: expected ']', saw '\\n'"}}},
+              "");
 }
 
 TEST(ConfigLoader, AllErrorsComeAtOnceInTheOrderOfTheFile) {
