@@ -161,7 +161,11 @@ std::string Endpoints::overview() {
 AdminResponse Endpoints::readiness() {
   if (is_stopping()) return text(503, "stopping");
   if (owner_.phase() == MasterPhase::kStarting) return text(503, "starting");
-  if (!has_backend_in_use()) return text(503, "no backend is in use");
+  if (!has_backend_in_use()) {
+    return text(503, subject_.health.is_panicking()
+                         ? "no backend is up: health is ignored, and requests are sent all the same"
+                         : "no backend is in use");
+  }
   return text(200, "ready");
 }
 

@@ -109,7 +109,7 @@ void add_outcomes(MetricFamilies& families, const Rows& rows, const WorkerTotals
 
 void add_states(MetricFamilies& families, const Rows& rows) {
   auto up = families.gauge("ringmaster_backend_up",
-                           "1 while a backend is in use, else 0; a suspect one is in use.");
+                           "1 while a backend is up (also suspect, or in slow start), else 0.");
   for (const auto& row : rows) {
     if (row.is_configured) up.add({{"backend", row.name}}, is_in_use(row.state) ? 1.0 : 0.0);
   }
@@ -135,8 +135,9 @@ void add_health(MetricFamilies& families, const ReportSource& source, const Rows
              "1 while so few backends are up that health is ignored (health.panic_threshold).")
       .add({}, source.health.is_panicking() ? 1.0 : 0.0);
   // Index 0 is no cause: for a probe a success, for an ejection impossible.
-  auto ejections = families.counter("ringmaster_ejections_total",
-                                    "Times a backend was taken out of use, by cause.");
+  auto ejections =
+      families.counter("ringmaster_ejections_total",
+                       "Times a backend was taken out of use, or found down at a start, by cause.");
   for (const auto& row : rows) {
     for (std::size_t i = 1; i < kHealthCauseLabels.size(); ++i) {
       ejections.add({{"backend", row.name}, {"cause", kHealthCauseLabels[i]}},

@@ -43,11 +43,13 @@ std::string service_word(const Json& status, std::ptrdiff_t in_use) {
 std::string headline(const Json& status) {
   const Json& all = status.at("backends");
   const auto in_use = std::count_if(all.begin(), all.end(), is_in_use);
-  return fmt::format("ringmaster {}, generation {}, {}, {} of {} in use, up {}\n",
-                     text_of(status.at("version")), status.at("generation").get<unsigned>(),
-                     service_word(status, in_use), in_use, counted(all.size(), "backend"),
-                     time_in_words(static_cast<std::uint64_t>(
-                         std::max(status.at("uptime_seconds").get<double>(), 0.0))));
+  const bool panic = status.at("panic").get<bool>();  // all are in use then
+  return fmt::format(
+      "ringmaster {}, generation {}, {}, {} of {} {}, running for {}\n",
+      text_of(status.at("version")), status.at("generation").get<unsigned>(),
+      service_word(status, in_use), in_use, counted(all.size(), "backend"), panic ? "up" : "in use",
+      time_in_words(
+          static_cast<std::uint64_t>(std::max(status.at("uptime_seconds").get<double>(), 0.0))));
 }
 
 // What became of all requests so far.

@@ -42,7 +42,7 @@ std::string summary(const Json& status) {
 
 TEST(StatusTable, BeginsWithWhatIsInUse) {
   EXPECT_EQ(summary(status({backend("s1", "up"), backend("s2", "down")})),
-            "ringmaster 1.2.3, generation 4, serving, 1 of 2 backends in use, up 40 d 0 h\n"
+            "ringmaster 1.2.3, generation 4, serving, 1 of 2 backends in use, running for 40 d 0 h\n"
             "18 requests answered");
 }
 
@@ -60,7 +60,7 @@ TEST(StatusTable, TellsOfRefusalsOfTheLimiterAndOfAReload) {
       {"requests_per_second", 5}, {"burst", 20}, {"dropped", 2}, {"entries", 1}};
   report["config"]["last_reload_successful"] = false;
   EXPECT_EQ(summary(report),
-            "ringmaster 1.2.3, generation 4, serving, 1 of 1 backend in use, up 40 d 0 h\n"
+            "ringmaster 1.2.3, generation 4, serving, 1 of 1 backend in use, running for 40 d 0 h\n"
             "18 requests answered, 15 refused or cut (client_gone 2, no_backend 13)\n"
             "rate limit 5/s per client, burst 20: 1 client known, 2 requests refused\n"
             "THE LAST RELOAD FAILED, the previous config serves: the log says why");
