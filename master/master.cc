@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "master/config/config_values.h"
-#include "master/routing_publisher.h"
 #include "master/systemd/service_store.h"
 #include "master/wording.h"
 #include "shared/base/clock.h"
@@ -31,63 +30,6 @@ std::uint64_t take_over_patience_ms(const HealthConfig& health) {
 
 }  // namespace
 
-Result<Master::Parts> Master::gather_parts(const StartConfig& start, Inheritance& inherited) {
-  const Config& config = start.config;
-  auto listeners = match_listeners(config.server.listen, inherited.listeners, inherited.admin);
-  if (!listeners) return Error{listeners.error()};
-  auto admin = match_listeners({config.admin.listen}, inherited.admin, inherited.listeners);
-  if (!admin) {
-    inherited.take_back(*std::move(listeners), {});
-    return Error{"admin: " + admin.error()};
-  }
-  const auto failed = [&](const std::string& why) {
-    inherited.take_back(*std::move(listeners), *std::move(admin));
-    return Error{why};
-  };
-  const std::string path = control_socket_path(config.admin.socket);
-  const bool has_control = lies_at(inherited.control, path);
-  auto control = has_control ? ControlSocket{} : open_control_socket(path);
-  if (!control) return failed(control.error());
-  if (!inherited.segment) {
-    auto fresh = Segment::create();
-    if (!fresh) return failed(fresh.error());
-    // It may serve for long by a config that is in no file any more, and die once more.
-    if (!inherited.config.empty()) fresh->config_archive().keep(inherited.config);
-    inherited.segment.emplace(*std::move(fresh));
-  }
-  Segment& segment = *inherited.segment;
-  // In memory that another layout of it has brought, no generation serves: the old config gets a
-  // new one.
-  const bool goes_back =
-      inherited.is_takeover && !start.failure.empty() && segment.generations().in_force() != 0;
-  const std::uint32_t generation =
-      goes_back ? segment.generations().in_force() : segment.next_generation();
-  auto upstreams =
-      goes_back ? find_upstreams(config, segment) : publish_routing(config, segment, generation);
-  if (!upstreams) return failed(upstreams.error());
-  if (!inherited.report.is_open()) inherited.report.reset(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!inherited.report.is_open()) return failed("cannot create an eventfd");
-  const bool has_orphans_channel =
-      inherited.is_takeover ? inherited.calls_orphans : inherited.handover.in.is_open();
-  if (!inherited.handover.in.is_open()) {
-    auto channel = HandoverChannel::open();
-    if (!channel) return failed(channel.error());
-    inherited.handover = *std::move(channel);
-  }
-  return Parts{
-      *std::move(inherited.segment),
-      *std::move(listeners),
-      std::move(admin->front()),
-      has_control ? ControlSocket{std::move(inherited.control.socket), path} : *std::move(control),
-      has_control ? std::string() : inherited.control.path,
-      std::move(inherited.report),
-      std::move(inherited.handover),
-      has_orphans_channel,
-      *std::move(upstreams),
-      generation,
-      goes_back};
-}
-
 Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const Launch& launch,
                                                Inheritance& inherited) {
   auto parts = gather_parts(start, inherited);
@@ -95,7 +37,8 @@ Result<std::unique_ptr<Master>> Master::create(const StartConfig& start, const L
   return std::unique_ptr<Master>(new Master(start, launch, *std::move(parts), inherited));
 }
 
-Master::Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited)
+Master::Master(const StartConfig& start, const Launch& launch, MasterParts parts,
+               Inheritance& inherited)
     : launch_(launch),
       config_(start.config),
       config_text_(start.text),

@@ -3,8 +3,8 @@
 // next image takes over (exec). Callbacks only take notes; the loop acts on them between two turns,
 // so that a fork or an exec never happens inside a callback.
 //
-// The parts of its work: master.cc starts, serves and stops; master_reload.cc changes over to a new
-// config or binary.
+// The parts of its work: master_parts.cc opens what it needs; master.cc starts, serves and stops;
+// master_reload.cc changes over to a new config or binary.
 #pragma once
 
 #include <uv.h>
@@ -20,6 +20,7 @@
 #include "master/endpoints.h"
 #include "master/health/health_monitor.h"
 #include "master/listeners.h"
+#include "master/master_parts.h"
 #include "master/master_phase.h"
 #include "master/systemd/service_notifier.h"
 #include "master/takeover/inheritance.h"
@@ -59,22 +60,7 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
   bool has_lookups_under_way() const noexcept { return health_.has_lookups_under_way(); }
 
  private:
-  // All that is opened or taken over before there can be a master.
-  struct Parts {
-    Segment segment;
-    std::vector<Listener> listeners;
-    Listener admin;
-    ControlSocket control;
-    std::string former_control;  // path of the one before, where it was another
-    UniqueFd report;
-    HandoverChannel handover;
-    bool has_orphans_channel;  // a worker that has lost its master can hand over to us
-    std::vector<std::uint32_t> upstreams;
-    std::uint32_t generation;
-    bool goes_back;  // to the generation that serves
-  };
-  static Result<Parts> gather_parts(const StartConfig& start, Inheritance& inherited);
-  Master(const StartConfig& start, const Launch& launch, Parts parts, Inheritance& inherited);
+  Master(const StartConfig& start, const Launch& launch, MasterParts parts, Inheritance& inherited);
 
   // master.cc
   void begin_phase(Inheritance& inherited);
