@@ -17,10 +17,6 @@ constexpr Duration kMinGap{10};  // between two probes of one backend, whatever 
 constexpr Duration kVerificationGap{20};
 constexpr Duration kLongestTick{16};  // within which routine probes are brought together
 
-// How often the share of a backend that starts slowly grows, at most.
-constexpr Duration kLeastRampStep{100};
-constexpr int kRampSteps = 100;
-
 // An earlier image of the master, or one that crashed, may have known the backend already.
 HealthStateMachine inherit(const HealthConfig& config, const UpstreamState& shared, bool is_same) {
   const bool knows_since = is_same && shared.changed_at_ms() != 0;
@@ -62,6 +58,8 @@ BackendWatch::BackendWatch(uv_loop_t* loop, const Subject& subject, std::minstd_
       settled_(subject.shared.place() == place_),
       machine_(inherit(subject.config, subject.shared, settled_)),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
+      slow_start_(loop, subject.config.slow_start, subject.shared,
+                  static_cast<SlowStart::Owner&>(*this)),
       has_verdict_(machine_.is_probed()) {
   if (!settled_) return;
   address_ = subject.shared.address();
@@ -87,7 +85,7 @@ void BackendWatch::settle() {
 }
 
 void BackendWatch::start(Duration delay) {
-  if (settled_ && subject_.shared.ramp_began_ms() != 0) go_on_with_ramp();
+  if (settled_) answers() ? slow_start_.go_on() : slow_start_.end();
   if (has_verdict_) show();  // as this config has it, which need not be as the one before
   if (!address_.is_empty()) return probe_after(delay);
   if (!settled_) return;
@@ -119,7 +117,7 @@ void BackendWatch::on_unresolved(const std::string& why) {
   has_verdict_ = true;
   const HealthState before = machine_.state();
   const bool changed = machine_.on_unresolved(wall_clock_ms());
-  end_ramp();
+  end_slow_start();
   publish(changed, last_result_);
   if (changed) log_change(before);
   owner_.on_watch_news(*this, changed);
@@ -185,8 +183,8 @@ void BackendWatch::on_probe_done(const ProbeResult& result) {
   const HealthState before = machine_.state();
   const bool verified = std::exchange(verifies_, false);
   bool changed = machine_.on_probe(result.cause, verified, wall_clock_ms());
-  if (machine_.state() == HealthState::kDown) end_ramp();
-  if (machine_.state() == HealthState::kUp && before == HealthState::kDown) begin_ramp();
+  if (machine_.state() == HealthState::kDown) end_slow_start();
+  if (machine_.state() == HealthState::kUp && before == HealthState::kDown) begin_slow_start();
   publish(changed, last_result_);
   if (changed) log_change(before);
   log_what_was_left_out();
@@ -264,7 +262,7 @@ void BackendWatch::log_change(HealthState before) {
     return log::info("{}, which is drained, is down: {}{}", name, reason_, lines_.note());
   }
   if (is_down) return log::warning("{} down: {}{}", name, reason_, lines_.note());
-  const auto ramp_ms = is_ramping() ? subject_.config.slow_start.count() : 0;
+  const auto ramp_ms = slow_start_.is_on() ? subject_.config.slow_start.count() : 0;
   log::info("{} up: {}{}{}", name, reason_,
             ramp_ms != 0 ? fmt::format("; it gets its keys back over {} ms", ramp_ms) : "",
             lines_.note());
@@ -282,8 +280,8 @@ void BackendWatch::set_drained(bool drained) {
   if (drained == subject_.shared.is_drained()) return;
   subject_.shared.set_drained(drained);
   drained_ms_ = drained ? wall_clock_ms() : 0;
-  if (!drained && answers()) begin_ramp();
-  if (drained) end_ramp();
+  if (!drained && answers()) begin_slow_start();
+  if (drained) end_slow_start();
   // Where it was before a move it gets no requests any more, either.
   if (drained && !settled_) subject_.shared.set_health(HealthState::kDraining, HealthCause::kNone);
   show();
@@ -317,55 +315,28 @@ void BackendWatch::show() noexcept {
 HealthState BackendWatch::effective_state() const noexcept {
   if (subject_.shared.is_drained()) return HealthState::kDraining;
   const HealthState state = machine_.state();
-  return state == HealthState::kUp && is_ramping() ? HealthState::kSlowStart : state;
+  return state == HealthState::kUp && slow_start_.is_on() ? HealthState::kSlowStart : state;
 }
 
 KeyShare BackendWatch::keys() const noexcept {
   if (subject_.shared.is_drained() || address_.is_empty()) return kNoKeys;
   if (machine_.state() == HealthState::kDown) return health_ignored_ ? kAllKeys : kNoKeys;
-  if (!is_ramping()) return kAllKeys;
-  const auto passed = monotonic_ms() - subject_.shared.ramp_began_ms();
-  const auto due = static_cast<std::uint64_t>(ramp_step().count()) + passed;
-  const auto whole = static_cast<std::uint64_t>(subject_.config.slow_start.count());
-  return static_cast<KeyShare>(
-      std::clamp<std::uint64_t>(due * kAllKeys / whole, 1, std::uint64_t{kAllKeys}));
+  return slow_start_.is_on() ? slow_start_.share() : kAllKeys;
 }
 
-Duration BackendWatch::ramp_step() const noexcept {
-  return std::max(subject_.config.slow_start / kRampSteps, kLeastRampStep);
+// While workers use the backend where it was before a move, nothing of it begins or ends here.
+void BackendWatch::begin_slow_start() {
+  if (settled_) slow_start_.begin();
 }
 
-void BackendWatch::begin_ramp() {
-  if (subject_.config.slow_start == Duration(0) || !settled_) return;
-  subject_.shared.set_ramp_began_ms(monotonic_ms());
-  go_on_with_ramp();
+void BackendWatch::end_slow_start() noexcept {
+  if (settled_) slow_start_.end();
 }
 
-// Also one that an earlier image of the master began.
-void BackendWatch::go_on_with_ramp() {
-  const auto whole = static_cast<std::uint64_t>(subject_.config.slow_start.count());
-  if (!answers() || monotonic_ms() - subject_.shared.ramp_began_ms() >= whole) return end_ramp();
-  const auto step = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<BackendWatch>(timer)) self->on_ramp_step();
-  };
-  const auto step_ms = static_cast<std::uint64_t>(ramp_step().count());
-  ramp_timer_ = open_handle<uv_timer_t>(this, uv_timer_init, loop_);
-  uv_timer_start(ramp_timer_.get(), step, step_ms, step_ms);
-}
-
-void BackendWatch::on_ramp_step() {
-  const auto whole = static_cast<std::uint64_t>(subject_.config.slow_start.count());
-  if (monotonic_ms() - subject_.shared.ramp_began_ms() >= whole) {
-    end_ramp();
-    log::debug("{} gets all of its keys again", subject_.backend.name);
-  }
+void BackendWatch::on_share_grown() {
+  if (!slow_start_.is_on()) log::debug("{} gets all of its keys again", subject_.backend.name);
   show();
   owner_.on_watch_news(*this, true);
-}
-
-void BackendWatch::end_ramp() noexcept {
-  if (settled_) subject_.shared.set_ramp_began_ms(0);
-  ramp_timer_.reset();
 }
 
 BackendHealth BackendWatch::health() const {

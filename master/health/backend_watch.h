@@ -18,6 +18,7 @@
 #include "master/health/backend_health.h"
 #include "master/health/health_probe.h"
 #include "master/health/health_state_machine.h"
+#include "master/health/slow_start.h"
 #include "shared/base/line_limit.h"
 #include "shared/base/uv_handle.h"
 #include "shared/config.h"
@@ -29,7 +30,7 @@ namespace ringmaster {
 // What stands for a backend's configured address in UpstreamState. Never UpstreamState::kNowhere.
 std::uint64_t place_of(const BackendConfig& backend);
 
-class BackendWatch final : private HealthProbe::Owner {
+class BackendWatch final : private HealthProbe::Owner, private SlowStart::Owner {
  public:
   class Owner {
    public:
@@ -104,13 +105,9 @@ class BackendWatch final : private HealthProbe::Owner {
   HealthState effective_state() const noexcept;
   KeyShare keys() const noexcept;
 
-  // Slow start: the share of keys grows, from the moment that the backend is back.
-  void begin_ramp();
-  void go_on_with_ramp();
-  void on_ramp_step();
-  void end_ramp() noexcept;
-  bool is_ramping() const noexcept { return ramp_timer_ != nullptr; }
-  Duration ramp_step() const noexcept;
+  void begin_slow_start();
+  void end_slow_start() noexcept;
+  void on_share_grown() override;
 
   // Borrowed.
   const Subject subject_;
@@ -123,8 +120,8 @@ class BackendWatch final : private HealthProbe::Owner {
   // Owned.
   bool settled_;  // what the workers know is of that place
   HealthStateMachine machine_;
-  OwnedHandle<uv_timer_t> timer_;       // towards the next probe
-  OwnedHandle<uv_timer_t> ramp_timer_;  // only while the share of keys grows
+  OwnedHandle<uv_timer_t> timer_;  // towards the next probe
+  SlowStart slow_start_;
   std::unique_ptr<HealthProbe> probe_;  // under way, or the last one
   SocketAddress address_;               // probed
   std::string reason_;                  // of the latest change
