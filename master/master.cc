@@ -64,12 +64,14 @@ Master::Master(const StartConfig& start, const Launch& launch, MasterParts parts
                  *this),
       reload_failure_(start.failure),
       calls_orphans_(parts.has_orphans_channel),
-      goes_back_(parts.goes_back) {
+      goes_back_(parts.goes_back),
+      mends_start_(inherited.is_takeover && inherited.strangers.empty() &&
+                   segment_.generations().in_force() == 0) {
   begin_phase(inherited);
   const bool is_new_memory = note_start(inherited.is_takeover);
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
-  // What came up of the config that is given up may hold what our own workers need.
-  if (goes_back_) supervisor_.retire_others();
+  // What came up of a config that is given up may hold what our own workers need.
+  if (goes_back_ || mends_start_) supervisor_.retire_others();
   if (!inherited.is_takeover) announce_addresses();
   // Else what was stored before is what is stored now, and stays there all the while. Half a
   // hand-over channel, which a start that was cut off may have left, is in the way of a whole one.
@@ -301,7 +303,7 @@ void Master::stop_step() {
 // One that cannot be killed is not waited for.
 bool Master::has_stopped() const noexcept {
   if (phase_ < MasterPhase::kDraining) return false;
-  return supervisor_.alive() + supervisor_.orphans_alive() == 0 ||
+  return supervisor_.awaited() + supervisor_.orphans_alive() == 0 ||
          (phase_ == MasterPhase::kKilling && monotonic_ms() >= deadline_ms_);
 }
 

@@ -90,7 +90,10 @@ void Master::give_config_up() {
     if (reloader_.is_accepted()) exec_next_image({});
     return;
   }
-  exec_next_image("the workers of the new configuration did not come up");
+  const std::string why = "the workers of the new configuration did not come up";
+  // With none to go back to, the next image tries the same again.
+  if (config_in_force_.empty()) reloader_.tell_failure(why);
+  exec_next_image(why);
 }
 
 void Master::put_in_force() {

@@ -126,9 +126,10 @@ Result<UniqueFd> connect_to_control_socket(const std::string& path, std::chrono:
   auto address = address_of(path);
   if (!address) return Error{address.error()};
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) return failed("cannot connect to the control socket", path);
   const timeval wait{.tv_sec = patience.count(), .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);  // of connect() too
-  if (socket.is_open() && connect(socket.get(), *address) == 0) return socket;
+  if (connect(socket.get(), *address) == 0) return socket;
   if (errno != EAGAIN) return failed("cannot connect to the control socket", path);
   return Error{"cannot connect to the control socket " + path + ": " + std::to_string(wait.tv_sec) +
                " s long the master has taken up nobody: it hangs, or is stopped"};

@@ -66,8 +66,11 @@ LoadedConfig only_problem(ConfigProblem problem) {
   return loaded;
 }
 
-// "key = value", begun and ended on this line.
-bool is_assignment(std::string_view line) {
+// Whether it is the value that is wrong of a "key = value" that begins and ends on this line.
+// `column`: where the error is, from 1.
+bool is_bad_value(std::string_view line, std::size_t column) {
+  const std::size_t equals = line.find('=');
+  if (equals == line.npos || column <= equals + 1) return false;
   line = trimmed(line);
   const auto key_end =
       std::find_if_not(line.begin(), line.end(), [](char c) { return is_alnum(c) || c == '_'; });
@@ -88,7 +91,7 @@ std::optional<toml::table> parse_in_part(std::string toml_text,
       const toml::source_position at = error.source().begin;
       const std::string_view line = line_at(toml_text, at.line);
       problems.push_back({at.line, at.column, syntax_message(error.description(), line)});
-      if (!is_assignment(line)) return std::nullopt;
+      if (!is_bad_value(line, at.column)) return std::nullopt;
       blank(toml_text, line);
     }
   }

@@ -44,6 +44,11 @@ std::string joined(const std::vector<std::string>& words, std::string_view separ
   return result;
 }
 
+// As [backend.s1], for which [[backend]] was meant: of its parts nothing can be said.
+bool holds_tables(const toml::table& table) {
+  return !table.empty() && table.begin()->second.is_table();
+}
+
 std::string range_text(Range<std::int64_t> range) {
   if (range.most == INT64_MAX) return fmt::format("a whole number, {} or more", range.least);
   return fmt::format("a whole number from {} to {}", range.least, range.most);
@@ -194,11 +199,9 @@ std::vector<TableReader> ConfigReader::tables(const std::string& name) {
   if (list == nullptr) {
     problem(node->source().begin, name,
             fmt::format("is not a list of tables, write [[{}]] in double brackets", name));
-    // Read it all the same: what is wrong inside is found in the same run. Tables of tables are
-    // backends by name, of which nothing can be said.
+    // Read it all the same: what is wrong inside is found in the same run.
     const toml::table* table = node->as_table();
-    const bool is_one = table != nullptr && !table->empty() && !table->begin()->second.is_table();
-    if (is_one) result.push_back({*this, name, table});
+    if (table != nullptr && !holds_tables(*table)) result.push_back({*this, name, table});
     return result;
   }
   for (const toml::node& element : *list) {
@@ -235,8 +238,10 @@ void ConfigReader::report_unknown_keys() {
                                                            : hint_for_key(nullptr, key.str()));
       continue;
     }
-    const bool is_list_missed = known->is_list && node.is_table();  // told already
-    if (node.is_table() && !is_list_missed) report_unknown_in(*node.as_table(), *known);
+    const toml::table* table = node.as_table();
+    if (table != nullptr && !(known->is_list && holds_tables(*table))) {
+      report_unknown_in(*table, *known);
+    }
     if (!node.is_array()) continue;
     for (const toml::node& element : *node.as_array()) {
       if (element.is_table()) report_unknown_in(*element.as_table(), *known);

@@ -129,7 +129,11 @@ class ConfigReader {
 
   // What is missing may stand in a line that could not be read: nobody is to complain of it.
   bool has_gaps() const noexcept { return has_gaps_; }
-  bool has(std::string_view table) const { return root_.contains(table); }
+  // Whether something stands there, be it as it should or not.
+  bool has_some(std::string_view table) const {
+    const toml::node* node = root_.get(table);
+    return node != nullptr && !(node->is_array() && node->as_array()->empty());
+  }
   TableReader table(const std::string& name);                // [name]
   std::vector<TableReader> tables(const std::string& name);  // [[name]]
   // Where the value of a key of [table] is, or of the [[table]] of that index; or line 0.

@@ -230,7 +230,7 @@ void check_backends(ConfigReader& document, std::vector<TableReader>& tables,
                     const std::vector<BackendConfig>& backends) {
   if (document.has_gaps()) return;
   if (backends.empty()) {
-    if (document.has("backend")) return;  // what is wrong with it was told
+    if (document.has_some("backend")) return;  // what is wrong with it was told
     document.problem({1, 1}, "backend",
                      "there is none, write at least one [[backend]] with a name and an address");
     return;
@@ -246,7 +246,7 @@ void check_ring_size(ConfigReader& document, TableReader& first_backend, const C
   std::uint64_t weights = 0;
   for (const BackendConfig& backend : config.backends) weights += backend.weight;
   const std::uint64_t points = weights * config.hash.virtual_nodes;
-  if (points <= kMaxRingPoints) return;
+  if (points <= kMaxRingPoints || document.has_gaps()) return;
 
   const std::string what = fmt::format(
       "{} x {} (the weights of all backends) makes {} points on the ring, must be at most {}",

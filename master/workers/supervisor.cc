@@ -238,9 +238,8 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
   const bool was_leaving = worker.state() == WorkerState::kDraining;
   const bool is_replaced = has_place(worker);
   const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) != kWorkerCannotStart;
-  const std::uint64_t held = segment_.metrics(index).requests_held(segment_.upstream_count());
+  const std::uint64_t held = take_back(worker);
   if (draining_) cut_requests_ += slot.cut_requests() + (orderly ? 0 : held);
-  segment_.metrics(index).release_gauges(segment_.upstream_count());
   slot.release();
   if (was_leaving && orderly) {
     log::info("worker {} is done, pid {}", index, worker.pid());
@@ -264,6 +263,13 @@ void Supervisor::bury(const WorkerProcess& worker, int status) {
              : wait == 0  ? "; replacing it now"
                           : fmt::format("; replacing it in {} ms", wait),
              death_lines_.note());
+}
+
+std::uint64_t Supervisor::take_back(const WorkerProcess& worker) noexcept {
+  MetricsSlab& its = segment_.metrics(worker.slot_index());
+  const std::uint64_t held = its.requests_held(segment_.upstream_count());
+  its.release_gauges(segment_.upstream_count());
+  return held;
 }
 
 void Supervisor::count_restart(RestartCause cause) noexcept {
@@ -321,9 +327,11 @@ void Supervisor::look_whether_hung(WorkerProcess& worker) {
     return;
   }
   const bool is_replaced = has_place(worker);
-  log::error("worker {} (pid {}) {}{}", worker.slot_index(), worker.pid(),
+  const std::uint64_t held = take_back(worker);
+  if (draining_) cut_requests_ += held;
+  log::error("worker {} (pid {}) {}, {} in flight on it lost{}", worker.slot_index(), worker.pid(),
              dumps_core ? "died, and its core is being written" : "was killed and does not end",
-             is_replaced ? "; replacing it now" : "");
+             counted(held, "request"), is_replaced ? "; replacing it now" : "");
   if (is_replaced) count_restart(dumps_core ? RestartCause::kSignal : RestartCause::kHung);
   worker.lose();
 }
@@ -400,6 +408,14 @@ void Supervisor::leave_behind() {
     cut_requests_ += segment_.metrics(worker.slot_index()).requests_held(segment_.upstream_count());
   }
   cut_requests_ += strangers_.size();  // how many they had stands where we cannot read it
+}
+
+std::size_t Supervisor::awaited() const noexcept {
+  const auto is_given_up = [](const WorkerProcess& worker) {
+    return worker.is_lost() && worker.was_killed_as_hung();
+  };
+  return alive() -
+         static_cast<std::size_t>(std::count_if(workers_.begin(), workers_.end(), is_given_up));
 }
 
 std::size_t Supervisor::serving() const noexcept {

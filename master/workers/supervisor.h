@@ -77,6 +77,8 @@ class Supervisor {
   void leave_behind();
 
   std::size_t alive() const noexcept { return workers_.size() + strangers_.size(); }
+  // The same, without those that were killed long ago and do not end.
+  std::size_t awaited() const noexcept;
   // Of a master that died before us.
   std::size_t orphans_alive() const noexcept { return orphans_.alive(); }
   std::size_t serving() const noexcept;  // of the present generation
@@ -95,6 +97,8 @@ class Supervisor {
   void bury(const WorkerProcess& worker, int status);
   void look_whether_hung(WorkerProcess& worker);
   void count_restart(RestartCause cause) noexcept;
+  // It executes nothing any more: gives back what it held, and returns how many requests that was.
+  std::uint64_t take_back(const WorkerProcess& worker) noexcept;
   bool is_free(std::uint32_t slot) const noexcept;
   bool is_ours(pid_t pid) const noexcept;
   bool is_of_another(const WorkerProcess& worker) const noexcept;

@@ -100,6 +100,20 @@ TEST(Stop, DoesNotWaitForAWorkerThatWasKilledAndDoesNotEnd) {
   never.set();
 }
 
+TEST(Stop, DoesNotWaitForAWorkerThatWasGivenUpBefore) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  Unburied held(worker);
+  if (!held.is_held()) GTEST_SKIP() << "nobody may trace here";
+  ::kill(worker, SIGKILL);
+  ASSERT_TRUE(wait_until([&] {
+    return ringmaster.process().log().find("does not end, 0 requests") != std::string::npos;
+  })) << ringmaster.process().log();
+
+  EXPECT_EQ(ringmaster.stop(SIGTERM, seconds(10)), kClean) << "well within the drain_timeout";
+}
+
 TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
   Event never;
   Backend backend("s1", answers_after(never));

@@ -575,6 +575,15 @@ TEST(ConfigLoader, RefusesWrongBackends) {
           {"[backend]\nname = \"a\"\naddress = \"h:0\"",
            {"1:1: backend: is not a list of tables, write [[backend]] in double brackets",
             "3:11: backend.address: \"h:0\" has no valid port, must be from 1 to 65535"}},
+          {"backend = []",
+           {"1:1: backend: there is none, write at least one [[backend]] with a name and an "
+            "address"}},
+          {"[backend.s1]\naddress = \"h:1\"",
+           {"1:1: backend: is not a list of tables, write [[backend]] in double brackets"}},
+          {"[backend]\nname = \"a\"\naddress = \"h:1\"\ncolour = 1",
+           {"1:1: backend: is not a list of tables, write [[backend]] in double brackets",
+            "4:1: backend.colour: unknown key, known in [[backend]] are name, address, weight, "
+            "max_connections, backup"}},
           {"backend = [\"h:1\"]",
            {"1:12: backend: \"h:1\" is a string, must be a table: write [[backend]]"}},
       },
@@ -678,6 +687,14 @@ address = "h"
          "around it",
          "12:11: backend.address: \"h\" has no port, write for example \"h:8081\""}}},
       "");
+  // Behind a list that is not closed the next line is no error of its own.
+  expect_each({{"[server]\nlisten = [\"127.0.0.1:1\"\nworkers = 1\nforwarded = true",
+                {"3:1: not valid TOML: array: expected comma or closing ']', saw 'w'"}},
+               {"[hash]\nvirtual_nodes = 1O\n[[backend]]\nname = \"a\"\naddress = "
+                "\"h:1\"\nweight = 9999",
+                {"2:18: not valid TOML: decimal integer: expected digit, saw 'O', text needs "
+                 "quotes around it, for example \"30s\""}}},
+              "");
   // Behind a table that is not closed all is another's.
   expect_each({{"[server\nworkers = 0\nlisten = 5",
                 {"1:8: not valid TOML: table header: expected ']', saw '\\n'"}}},

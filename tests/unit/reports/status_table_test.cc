@@ -41,9 +41,10 @@ std::string summary(const Json& status) {
 }
 
 TEST(StatusTable, BeginsWithWhatIsInUse) {
-  EXPECT_EQ(summary(status({backend("s1", "up"), backend("s2", "down")})),
-            "ringmaster 1.2.3, generation 4, serving, 1 of 2 backends in use, running for 40 d 0 h\n"
-            "18 requests answered");
+  EXPECT_EQ(
+      summary(status({backend("s1", "up"), backend("s2", "down")})),
+      "ringmaster 1.2.3, generation 4, serving, 1 of 2 backends in use, running for 40 d 0 h\n"
+      "18 requests answered");
 }
 
 TEST(StatusTable, SaysSoIfNobodyIsServed) {
