@@ -64,14 +64,14 @@ Master::Master(const StartConfig& start, const Launch& launch, MasterParts parts
                  *this),
       reload_failure_(start.failure),
       calls_orphans_(parts.has_orphans_channel),
-      goes_back_(parts.goes_back),
-      mends_start_(inherited.is_takeover && inherited.strangers.empty() &&
-                   segment_.generations().in_force() == 0) {
+      goes_back_(parts.goes_back) {
   begin_phase(inherited);
   const bool is_new_memory = note_start(inherited.is_takeover);
+  const bool follows_on_unfinished_start = inherited.is_takeover && inherited.strangers.empty() &&
+                                           segment_.generations().in_force() == 0;
   supervisor_.adopt(std::move(inherited.workers), std::move(inherited.strangers));
   // What came up of a config that is given up may hold what our own workers need.
-  if (goes_back_ || mends_start_) supervisor_.retire_others();
+  if (goes_back_ || follows_on_unfinished_start) supervisor_.retire_others();
   if (!inherited.is_takeover) announce_addresses();
   // Else what was stored before is what is stored now, and stays there all the while. Half a
   // hand-over channel, which a start that was cut off may have left, is in the way of a whole one.

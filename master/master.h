@@ -148,7 +148,6 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
   bool renews_ = false;         // the workers, when we serve
   bool calls_orphans_ = false;  // once, when our workers serve
   bool goes_back_ = false;      // this image keeps the generation that serves
-  bool mends_start_ = false;    // it follows on one that never was ready
   bool has_served_ = false;     // somebody has: by this image's config or the one before it
 };
 

@@ -405,7 +405,7 @@ void Supervisor::leave_behind() {
   for (const WorkerProcess& worker : workers_) {
     log::error("worker {} (pid {}) was killed and does not end: it is left behind",
                worker.slot_index(), worker.pid());
-    cut_requests_ += segment_.metrics(worker.slot_index()).requests_held(segment_.upstream_count());
+    cut_requests_ += segment_.slot(worker.slot_index()).cut_requests() + take_back(worker);
   }
   cut_requests_ += strangers_.size();  // how many they had stands where we cannot read it
 }

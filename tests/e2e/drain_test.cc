@@ -114,6 +114,25 @@ TEST(Stop, DoesNotWaitForAWorkerThatWasGivenUpBefore) {
   EXPECT_EQ(ringmaster.stop(SIGTERM, seconds(10)), kClean) << "well within the drain_timeout";
 }
 
+// It did all that it was told, but for its very end: its access log lies on a disk that hangs.
+TEST(Stop, CountsWhatAWorkerCutThatThenDoesNotEnd) {
+  Event never;
+  Backend backend("s1", answers_after(never));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("GET", "/"));
+  ASSERT_TRUE(wait_until([&] { return backend.in_flight() == 1; }));
+  Unburied held(ringmaster.workers().at(0));
+  if (!held.is_held()) GTEST_SKIP() << "nobody may trace here";
+  ringmaster.process().signal(SIGTERM);
+  ASSERT_TRUE(comes_to_refuse(ringmaster));
+
+  EXPECT_EQ(ringmaster.stop(SIGINT), kCut);
+  EXPECT_NE(ringmaster.process().log().find("it is left behind"), std::string::npos)
+      << ringmaster.process().log();
+  never.set();
+}
+
 TEST(Stop, SaysThatItDoesNotReloadAnyMore) {
   Event never;
   Backend backend("s1", answers_after(never));
