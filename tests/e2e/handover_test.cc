@@ -288,11 +288,13 @@ TEST(HandOver, ATunnelThatBeginsMeanwhileFollows) {
   client.send(request_head("GET", "/chat", kUpgrade));
   ASSERT_TRUE(wait_until([&] { return backend.request_count() == 1; }));
   ASSERT_EQ(ringmaster.ctl({"reload"}).exit, kDone);
-  ASSERT_EQ(ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}"), 1);
+  const auto draining = [&] {
+    return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}");
+  };
+  ASSERT_TRUE(wait_until([&] { return draining() == 1; })) << "it was told, and says so itself";
   go_on.set();
   ASSERT_EQ(client.receive_head().status, 101);
-  EXPECT_TRUE(wait_until(
-      [&] { return ringmaster.metrics().get("ringmaster_workers{state=\"draining\"}") == 0; }));
+  EXPECT_TRUE(wait_until([&] { return draining() == 0; }));
   client.send("still there?\n");
   EXPECT_EQ(client.stream().read_until("\n"), "still there?\n");
 }
