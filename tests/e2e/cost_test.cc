@@ -154,6 +154,26 @@ TEST(Cost, ASmallRequestIsFourTransfersAndNothingElse) {
   EXPECT_LE(others, kRequests / 50) << all.str();
 }
 
+// A backend that has sent all of an answer, which one buffer does not hold, costs its client one
+// wake-up and not two.
+TEST(Cost, AnAnswerLargerThanABufferGoesOutInOneWrite) {
+  constexpr std::uint64_t kRequests = 50;
+  Backend backend("s1", [](const Request&) { return Reply{.body = std::string(40'000, 'x')}; });
+  Ringmaster ringmaster(kOneWorker + backend.toml());
+  Client client(ringmaster.endpoint());
+  ask(client, 20);
+
+  SyscallCounter counter(ringmaster.workers().at(0));
+  ask(client, kRequests);
+  const auto counts = counter.stop();
+  std::uint64_t writes = 0;
+  for (const long call : {SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg}) {
+    if (counts.contains(call)) writes += counts.at(call);
+  }
+  EXPECT_GE(writes, 2 * kRequests);
+  EXPECT_LE(writes, 2 * kRequests + kRequests / 10) << "the request, and an answer whole";
+}
+
 // KiB that `pid` has written to and shares with nobody.
 long anonymous_kib(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");

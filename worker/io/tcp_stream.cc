@@ -128,6 +128,14 @@ bool TcpStream::receive() {
   return false;
 }
 
+std::size_t TcpStream::read_more(std::span<char> room) noexcept {
+  const ssize_t n = receive_now(fd_, room);
+  if (n > 0) outbox_.note_read(n);
+  // The kernel tells of an error once; the next read will only find an end.
+  if (n < 0 && errno != EAGAIN) has_broken_ = true;
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
 void TcpStream::stop_reading() noexcept {
   if (!reading_) return;
   reading_ = false;

@@ -65,6 +65,10 @@ class TcpStream {
   // perhaps, the end.
   bool read_ahead();
 
+  // From within on_read(): what else has come already, put into `room`. Returns how many bytes. An
+  // end that is met is told later.
+  std::size_t read_more(std::span<char> room) noexcept;
+
   // Tells the owner, as on_read_end() does, if the connection broke while nothing was read. To be
   // called where the loop does not look: with its peer's side ended, or reading stopped for long.
   void look_for_peer();

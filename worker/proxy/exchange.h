@@ -227,6 +227,7 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   [[gnu::cold]] bool make_room_for_head();
   [[gnu::cold]] bool relay_interim();
   void begin_response();
+  void expect_body(bool client_keeps_up) noexcept;
   void relay_response(std::string_view prefix, BufferLease* hold);
   TcpStream::WriteStatus send_to_client(BodyRelay::Batch& batch, BufferLease* hold, bool finished);
   void finish_response(bool flushed);

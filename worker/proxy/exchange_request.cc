@@ -22,7 +22,7 @@ void Exchange::send_request() {
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_request_head(head_, how, buffer->data(), buffer->capacity);
   if (size == 0) return refuse(RejectReason::kHeaderTooLarge);
-  upstream_->expect_bulk(false);
+  upstream_->expect(UpstreamConnection::Reads::kUnknown);
   note_asked();
   if (write_request({buffer->data(), size}, &buffer)) pump_request();
 }

@@ -29,7 +29,7 @@ void Exchange::read_response_head() {
   ResponseHead& response = proxy_.response;
   for (;;) {
     Buffer& input = *upstream_->input();
-    const ParseLimits limits{input.pool->capacity() - kHeadSlack};
+    const ParseLimits limits{proxy_.context.buffers.capacity() - kHeadSlack};
     const auto status = response_parser_.parse(input.unread(), limits, head_.is_head, response);
     if (status == ParseStatus::kError) return refuse(RejectReason::kBadResponse);
     if (status == ParseStatus::kIncomplete) {
@@ -122,10 +122,16 @@ void Exchange::begin_response() {
   if (size == 0) return refuse(RejectReason::kBadResponse);
   response_body_.start(response, framing);
   upstream_->input()->consume(response.size);
-  upstream_->expect_bulk(response_body_.is_long());
+  expect_body(true);
   phase_ = Phase::kRelaying;
   retry_permit_.release();
   relay_response({buffer->data(), size}, &buffer);
+}
+
+// A client that takes less than we read gets small buffers, or its bytes would fill big ones.
+void Exchange::expect_body(bool client_keeps_up) noexcept {
+  using Reads = UpstreamConnection::Reads;
+  upstream_->expect(client_keeps_up && response_body_.is_long() ? Reads::kLong : Reads::kShort);
 }
 
 void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
@@ -162,8 +168,7 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     }
     prefix = {};
     hold = nullptr;
-    // A client that takes less than we read gets small buffers, or its bytes would fill big ones.
-    upstream_->expect_bulk(flushed && response_body_.is_long());
+    expect_body(flushed);
     if (!flushed) return upstream_->stream().stop_reading();
     if (input->is_empty()) {
       input.reset();

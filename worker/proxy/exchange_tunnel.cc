@@ -96,7 +96,7 @@ void Exchange::begin_tunnel() {
 }
 
 void Exchange::enter_tunnel() {
-  upstream_->expect_bulk(false);
+  upstream_->expect(UpstreamConnection::Reads::kShort);
   // The end of the request is no part of the tunnel, and need not lie in the input as it goes out.
   head_pending_to_upstream_ |= upstream_->stream().is_writing();
   phase_ = Phase::kTunnel;

@@ -10,6 +10,7 @@
 
 #include "worker/http/framing.h"
 #include "worker/io/tcp_stream.h"
+#include "worker/io/worker_context.h"
 
 namespace ringmaster {
 
@@ -53,7 +54,7 @@ class BodyRelay {
   bool ends_with_connection() const noexcept { return in_ == BodyFraming::kUntilClose; }
   // Worth a bigger buffer: what is left will not fit the usual one.
   bool is_long() const noexcept {
-    return in_ != BodyFraming::kLength || decoder_.remaining() > 64 * 1024;
+    return in_ != BodyFraming::kLength || decoder_.remaining() > kLeastBuffer;
   }
 
  private:

@@ -2,6 +2,9 @@
 
 #include <poll.h>
 
+#include <cstring>
+#include <utility>
+
 #include "shared/base/clock.h"
 #include "worker/upstream/upstream_pool.h"
 
@@ -65,7 +68,7 @@ void UpstreamConnection::lend(User& user) noexcept {
 void UpstreamConnection::make_idle() noexcept {
   user_ = nullptr;
   idle_ = true;
-  bulk_ = false;
+  reads_ = Reads::kUnknown;
   input_.reset();
   stream_.start_reading();
   timer_.arm(context_.config.upstream.idle_timeout);
@@ -78,7 +81,8 @@ bool UpstreamConnection::looks_stale() const noexcept {
 
 std::span<char> UpstreamConnection::read_room() {
   if (input_ && input_->room().empty() && input_->is_empty()) input_.reset();
-  if (!input_) input_ = bulk_ ? context_.bulk_buffers.lend() : context_.buffers.lend();
+  if (!input_)
+    input_ = reads_ == Reads::kLong ? context_.bulk_buffers.lend() : context_.buffers.lend();
   return input_->room();
 }
 
@@ -95,6 +99,7 @@ void UpstreamConnection::on_read(std::size_t n) {
     return;
   }
   input_->commit(n);
+  if (reads_ == Reads::kUnknown && input_->room().empty()) n += read_on();
   context_.metrics.worker.upstream_received_bytes.add(n);
   user_->on_upstream_data();
   // What could not be used up leaves the next read without room. Not asked before the user had its
@@ -102,6 +107,20 @@ void UpstreamConnection::on_read(std::size_t n) {
   if (user_ != nullptr && input_ && input_->room().empty() && !input_->is_empty()) {
     stream_.stop_reading();
   }
+}
+
+// What did not fit the usual buffer goes on in the same write, and costs the client no second
+// wake-up: worth a copy of what that buffer holds. Returns how much came.
+std::size_t UpstreamConnection::read_on() {
+  if (input_->pool == &context_.bulk_buffers) return 0;
+  BufferLease bulk = context_.bulk_buffers.lend();
+  const std::string_view unread = input_->unread();
+  std::memcpy(bulk->data(), unread.data(), unread.size());
+  bulk->commit(unread.size());
+  input_ = std::move(bulk);
+  const std::size_t n = stream_.read_more(input_->room());
+  input_->commit(n);
+  return n;
 }
 
 void UpstreamConnection::on_read_end(int error) {

@@ -62,8 +62,10 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   // Bytes received and not consumed yet. May be taken away (moved from) to keep bytes of a pending
   // write.
   BufferLease& input() noexcept { return input_; }
-  // The next reads may be long: a body is on its way.
-  void expect_bulk(bool bulk) noexcept { bulk_ = bulk; }
+  // What the next reads may bring: kUnknown, a head and perhaps more, of which a big buffer takes
+  // the rest at once; kLong, a body worth big buffers; kShort, what small ones are to hold.
+  enum class Reads : std::uint8_t { kUnknown, kShort, kLong };
+  void expect(Reads reads) noexcept { reads_ = reads; }
   // Whether the peer has already closed or sent something: asked before a request that must not be
   // sent twice.
   bool looks_stale() const noexcept;
@@ -88,6 +90,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   void on_closed() override;
   [[gnu::cold]] void on_timeout() override;
   void finish_connect(int status);
+  std::size_t read_on();
   void close() noexcept;
 
   // Borrowed: the worker's and the pool's outlive every connection.
@@ -105,7 +108,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   bool connected_ = false;
   bool reused_ = false;
   bool idle_ = false;
-  bool bulk_ = false;
+  Reads reads_ = Reads::kUnknown;
   // Of no use once it stands.
   uv_connect_t connect_request_;
   std::uint64_t connect_started_ns_ = 0;
