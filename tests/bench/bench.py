@@ -182,6 +182,13 @@ class Bench:
         self.compare(f"Bodies of {label}, 32 keep-alive clients", ["CPU µs/MiB", "MiB/s"], figures,
                      haproxy_buffer=65536)
 
+    def uploads(self, size=64 << 10, count=10000):
+        def figures(balancer):
+            r = measure(balancer, "upload", 32, size, count)
+            return r["cpu"] * 1e6 / r["requests"], r["requests"] / r["seconds"]
+        self.compare(f"Requests with bodies of {size >> 10} KiB, 32 keep-alive clients",
+                     ["CPU µs/request", "requests/s"], figures, left_out=("least",), haproxy_buffer=65536 + 2048)
+
     def idle_memory(self, connections=10000):
         """Each balancer by itself, freshly started: memory that was used once stays used."""
         table = Table(f"{connections:,} idle keep-alive connections, PSS of all processes",
@@ -295,7 +302,9 @@ class Bench:
             balancer = Balancer(name, self.origins.ports, wrapper=(
                 "valgrind", "-q", "--tool=callgrind", "--trace-children=yes",
                 f"--callgrind-out-file={directory}/%p"))
-            Load(balancer, "count", 16, 100, requests).result()
+            load = Load(balancer, "count", 16, 100, requests)
+            load.wait_until_measuring()
+            load.result()
             balancer.stop()
             out = subprocess.run(f"cat {directory}/*", shell=True, capture_output=True, text=True).stdout
             return sum(int(total) for total in re.findall(r"^(?:summary|totals): (\d+)", out, re.M)) / (
@@ -306,7 +315,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the main comparisons only, in 90 seconds")
     parser.add_argument("--only", action="append", metavar="NAME", help="these comparisons: %(choices)s",
-                        choices=["small", "two", "paced", "connect", "16k", "1m", "idle", "burst", "scale",
+                        choices=["small", "two", "paced", "connect", "16k", "64k", "1m", "upload", "idle", "burst", "scale",
                                  "backends", "syscalls", "instructions"])
     parser.add_argument("--balancers", help="comma-separated; default: " + ",".join(BALANCERS))
     parser.add_argument("--against", metavar="BINARY", action="append", default=[],
@@ -323,7 +332,8 @@ def main():
                   options.seconds or (0.5 if options.quick else 1.0))
     steps = {
         "small": bench.small, "two": bench.two_workers, "paced": bench.paced, "connect": bench.connections,
-        "16k": lambda: bench.bodies(16 << 10, "16 KiB"), "1m": lambda: bench.bodies(1 << 20, "1 MiB"),
+        "16k": lambda: bench.bodies(16 << 10, "16 KiB"), "64k": lambda: bench.bodies(64 << 10, "64 KiB"),
+        "1m": lambda: bench.bodies(1 << 20, "1 MiB"), "upload": bench.uploads,
         "idle": bench.idle_memory, "burst": bench.burst_memory, "scale": bench.scale,
         "backends": bench.many_backends, "syscalls": bench.syscalls, "instructions": bench.instructions,
     }

@@ -1,5 +1,6 @@
-// The bench's clients, all in one process. Prints "measuring" when the warm-up is over and one line
-// of JSON at the end; what the balancer's processes used in between is the runner's to read.
+// The bench's clients, all in one process. Prints "measuring" when the warm-up, if there is one, is
+// over and one line of JSON at the end; what the balancer's processes used in between is the
+// runner's to read.
 //
 // clang-format off
 //   bench_load PORT closed  CONNECTIONS SIZE SECONDS            the next request as soon as one is answered
@@ -22,6 +23,7 @@
 #include <cinttypes>
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/net.h"
@@ -55,6 +57,8 @@ struct Connection {
   int fd = -1;
   bool busy = false;
   bool connecting = false;
+  bool waits_for_room = false;
+  std::string_view unsent{};  // of a request that the balancer does not take as fast
   std::uint64_t due_ns = 0;
   std::uint64_t body_left = 0;
 };
@@ -126,8 +130,19 @@ class Load {
     const std::string& request = requests_[next_target_++ % kTargets];
     c.busy = true;
     c.due_ns = due_ns;
-    const ssize_t n = ::send(c.fd, request.data(), request.size(), MSG_NOSIGNAL);
-    if (n != static_cast<ssize_t>(request.size())) die("send");
+    c.unsent = request;
+    send_on(c);
+  }
+
+  void send_on(Connection& c) {
+    const ssize_t n = ::send(c.fd, c.unsent.data(), c.unsent.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN) die("send");
+    const bool had_to_wait =
+        std::exchange(c.waits_for_room, n < static_cast<ssize_t>(c.unsent.size()));
+    c.unsent.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    if (c.waits_for_room != had_to_wait) {
+      epoll_.modify(c.fd, &c, c.waits_for_room ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    }
   }
 
   // False: the connection has ended.
@@ -149,14 +164,6 @@ class Load {
     c.body_left = content_length(bytes.substr(0, end + 2));
     take_body(c, bytes.size() - end - 4);
     return true;
-  }
-
-  static std::uint64_t content_length(std::string_view head) {
-    for (const std::string_view name : {"\nContent-Length: ", "\ncontent-length: "}) {
-      const std::size_t at = head.find(name);
-      if (at != head.npos) return std::strtoull(head.data() + at + name.size(), nullptr, 10);
-    }
-    die("no Content-Length");
   }
 
   void take_body(Connection& c, std::size_t n) {
@@ -197,7 +204,8 @@ class Load {
         on_connected(c);
         continue;
       }
-      if (read(c)) continue;
+      if ((event.events & EPOLLOUT) != 0) send_on(c);
+      if ((event.events & ~EPOLLOUT) == 0 || read(c)) continue;
       if (job_.mode != Mode::kConnect || c.busy) die("the balancer closed a connection");
       ::close(c.fd);
       open(c);
@@ -217,6 +225,7 @@ class Load {
   }
 
   void run_counted() {
+    announce();
     send_on_all();
     while (answered_ < job_.requests) turn(-1);
     report(start_ns_, 0);

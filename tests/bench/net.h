@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace ringmaster::bench {
@@ -90,6 +91,15 @@ inline int accept_from(int listener) {
   const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
   if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED) die("accept4");
   return fd;
+}
+
+// Of a head that must have one.
+inline std::uint64_t content_length(std::string_view head) {
+  for (const std::string_view name : {"\nContent-Length: ", "\ncontent-length: "}) {
+    const std::size_t at = head.find(name);
+    if (at != head.npos) return std::strtoull(head.data() + at + name.size(), nullptr, 10);
+  }
+  die("no Content-Length");
 }
 
 inline void allow_many_files() {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/net.h"
@@ -22,7 +23,8 @@ struct Connection {
   bool listens = false;
   bool waits_for_room = false;
   std::size_t received = 0;
-  std::array<char, 8192> input{};
+  std::size_t upload_left = 0;  // of a request that has a body
+  std::array<char, 65536> input{};
   std::string head{};  // of the answer under way, and of the next one if that is as long
   std::size_t head_left = 0;
   std::size_t body_size = 0;
@@ -67,11 +69,23 @@ class Origin {
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) return bury(c);
     c.received += static_cast<std::size_t>(n);
+    if (c.upload_left != 0) return take_upload(c);
     const std::string_view request(c.input.data(), c.received);
     const std::size_t head_end = request.find("\r\n\r\n");
     if (head_end == request.npos) return;
-    if (request.front() == 'P' && c.received < head_end + 4 + content_length(request)) return;
-    c.received = 0;
+    prepare_answer(c, request);
+    if (request.front() != 'P') return answer(c);
+    c.upload_left = head_end + 4 + content_length(request);
+    take_upload(c);
+  }
+
+  // What is left of a request, its body, is let go as it comes.
+  void take_upload(Connection& c) {
+    c.upload_left -= std::min(c.upload_left, std::exchange(c.received, 0));
+    if (c.upload_left == 0) answer(c);
+  }
+
+  void prepare_answer(Connection& c, std::string_view request) {
     const std::size_t target = request.find('/');
     const std::size_t size = std::strtoul(request.data() + target + 1, nullptr, 10);
     if (c.head.empty() || size != c.body_size) {
@@ -81,16 +95,13 @@ class Origin {
           "Content-Length: " +
           std::to_string(c.body_size) + "\r\n\r\n";
     }
+  }
+
+  void answer(Connection& c) {
+    c.received = 0;
     c.head_left = c.head.size();
     c.body_left = c.body_size;
     write_answer(c);
-  }
-
-  static std::size_t content_length(std::string_view head) {
-    constexpr std::string_view kName = "\r\nContent-Length: ";
-    const std::size_t at = head.find(kName);
-    if (at == head.npos) die("a POST without Content-Length");
-    return std::strtoul(head.data() + at + kName.size(), nullptr, 10);
   }
 
   void write_answer(Connection& c) {
