@@ -95,6 +95,26 @@ TEST(ClientLeft, ATunnelThatItsBackendEndedFirstLosesNothing) {
   EXPECT_EQ(received.get_future().get().size(), sent);
 }
 
+// It has begun to answer what it is still being sent.
+TEST(ClientLeft, InTheMiddleOfItsRequestIsToldToTheBackend) {
+  Event told;
+  Backend backend("s1", Backend::Script([&](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n");
+                    EXPECT_EQ(conversation.stream().read_all(), "abc");
+                    told.set();
+                  }));
+  Ringmaster ringmaster("[server]\nbody_timeout = \"5m\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 6\r\n") + "abc");
+  ASSERT_EQ(client.receive_head().status, 200);
+  client.stream().shutdown_write();
+
+  EXPECT_TRUE(told.wait());
+  EXPECT_THROW(client.stream().read_all(), StreamError) << "the answer is not whole";
+  EXPECT_EQ(ringmaster.rejected("client_gone"), 1);
+  EXPECT_EQ(ringmaster.rejected("response_cut"), 0);
+}
+
 TEST_F(ClientGone, WithMoreRequestsThanThereIsRoomFor) {
   client_.send(request_head("GET", "/"));
   ASSERT_TRUE(is_asked());

@@ -105,6 +105,37 @@ TEST(Timeout, ASlowBodyBehindAnEarlyAnswerIsServed) {
   EXPECT_EQ(client.stream().read_exactly(6), "abcdef");
 }
 
+// A backend need not end its answer before it has the request.
+TEST(Timeout, ABodyThatStopsComingBehindAnEarlyAnswerIsTheClientsFault) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n");
+                    conversation.read_body();
+                  }));
+  Ringmaster ringmaster("[server]\nbody_timeout = \"500ms\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 6\r\n") + "abc");
+  ASSERT_EQ(client.receive_head().status, 200);
+  EXPECT_THROW(client.stream().read_all(), StreamError);
+  EXPECT_EQ(ringmaster.rejected("body_timeout"), 1);
+  EXPECT_EQ(ringmaster.rejected("response_cut"), 0);
+}
+
+// A backend at work for long says so; only many at once are no answer.
+TEST(Timeout, InterimAnswersNowAndThenMayBeMany) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    for (int i = 0; i < 20; ++i) {
+                      conversation.stream().send("HTTP/1.1 102 Processing\r\n\r\n");
+                      ::poll(nullptr, 0, 80);
+                    }
+                    conversation.reply({});
+                  }));
+  Ringmaster ringmaster(backend.toml());
+  Client client(ringmaster.endpoint());
+  const Response response = client.post("/", "x");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.interim.size(), 20u);
+}
+
 // Other interim answers do not say that the body may come.
 TEST(Timeout, WhoWaitsToBeToldToContinueIsNotLate) {
   Backend backend("s1", Backend::Script([](Conversation& conversation) {

@@ -185,6 +185,12 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   [[gnu::cold]] void on_no_verdict();
   [[gnu::cold]] void retry_elsewhere();
   [[gnu::cold]] void on_ejected();
+  // The client ended its side in the middle of its request.
+  bool left_early() noexcept {
+    return client_ended_ && !attempt_.request_done && !has_whole_request();
+  }
+  [[gnu::cold]] void pass_on_early_end() noexcept;
+  [[gnu::cold]] RejectReason reason_of_standstill() noexcept;
   [[gnu::cold]] void conclude_cut(RejectReason reason);
   [[gnu::cold]] void count_cut(RejectReason reason) noexcept;
   [[gnu::cold]] Ending ending_of_cut(RejectReason reason) const noexcept;
@@ -260,13 +266,14 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   RequestId id_;  // from a complete head, or our refusal, on
   const std::uint64_t started_ns_;
   std::uint64_t now_ns_;  // when the event came that is being dealt with
+  std::uint64_t interim_since_ns_ = 0;
   // What the flight recorder is told, and the number of its entry.
   RequestRecord record_{};
   std::uint64_t recorded_as_ = FlightRecorder::kUnpublished;
   std::uint32_t body_at_ = 0;  // of the client's input: what has not gone upstream yet
   std::uint32_t upstream_index_ = HashRing::kNone;  // the backend that was chosen last
   std::uint32_t retries_ = 0;
-  std::uint32_t interim_responses_ = 0;  // of all attempts
+  std::uint32_t interim_responses_ = 0;  // of all attempts, in one second
   TriedUpstreams tried_;
   Phase phase_ = Phase::kHead;
   bool head_began_ = false;                   // some of the request was looked at

@@ -101,8 +101,7 @@ void Exchange::on_timeout() {
       if (client_.stream().has_moved_on() || (upstream_ && upstream_->stream().has_moved_on())) {
         return client_.timer().arm(config().server.body_timeout);
       }
-      return cut(client_.stream().is_writing() ? RejectReason::kClientGone
-                                               : RejectReason::kResponseCut);
+      return cut(reason_of_standstill());
     case Phase::kTunnel:
       if (client_.stream().has_moved_on() || upstream_->stream().has_moved_on()) {
         return client_.timer().arm(config().upstream.tunnel_timeout);
@@ -114,6 +113,14 @@ void Exchange::on_timeout() {
     default:
       return;
   }
+}
+
+// An answer has begun and does not go on. A backend need not end it before it has the request.
+RejectReason Exchange::reason_of_standstill() noexcept {
+  if (client_.stream().is_writing() || left_early()) return RejectReason::kClientGone;
+  const bool takes_more = upstream_ && !upstream_->stream().is_writing();
+  const bool owes_body = takes_more && !attempt_.request_done && !attempt_.request_broken;
+  return owes_body ? RejectReason::kBodyTimeout : RejectReason::kResponseCut;
 }
 
 void Exchange::cut(RejectReason reason) {
@@ -174,13 +181,18 @@ void Exchange::on_client_end() {
   }
   // The rest of the request will never come: the backend may not take it for complete. An answer
   // that has begun all the same is relayed to its end.
-  if (phase_ == Phase::kRelaying) {
-    attempt_.request_broken = true;
-    return;
-  }
+  if (phase_ == Phase::kRelaying) return pass_on_early_end();
   const bool answered = client_.stream().is_writing();
   on_client_gone();
   client_.on_exchange_done(answered ? Ending::kCut : Ending::kClose);
+}
+
+// A backend that goes by what it is sent learns that no more will come; it cannot take a part for
+// the whole.
+void Exchange::pass_on_early_end() noexcept {
+  attempt_.request_broken = true;
+  TcpStream& upstream = upstream_->stream();
+  if (!upstream.is_writing()) upstream.end_writing();  // else behind that (on_upstream_written)
 }
 
 }  // namespace ringmaster

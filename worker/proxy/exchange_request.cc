@@ -125,6 +125,7 @@ void Exchange::on_upstream_written(int error) {
     return end_broken_tunnel();
   }
   head_pending_to_upstream_ = false;
+  if (left_early() && phase_ == Phase::kRelaying) return pass_on_early_end();
   rearm_for_request();
   if (phase_ == Phase::kTunnel) client_.on_tunnel();
   pump_request();

@@ -9,7 +9,9 @@
 namespace ringmaster {
 namespace {
 
-constexpr std::uint32_t kMostInterimResponses = 16;  // a flood of 1xx is no answer
+// In a second: a flood of 1xx is no answer.
+constexpr std::uint32_t kMostInterimResponses = 16;
+constexpr std::uint64_t kInterimWindowNs = 1'000'000'000;
 
 }  // namespace
 
@@ -60,6 +62,10 @@ bool Exchange::make_room_for_head() {
 
 // RFC 9110 section 15.2. True if the next head may be read at once.
 bool Exchange::relay_interim() {
+  if (now_ns_ - interim_since_ns_ >= kInterimWindowNs) {
+    interim_since_ns_ = now_ns_;
+    interim_responses_ = 0;
+  }
   if (++interim_responses_ > kMostInterimResponses) {
     refuse(RejectReason::kBadResponse);
     return false;
@@ -225,6 +231,7 @@ void Exchange::on_upstream_end(int error) {
   const bool complete =
       error == UV_EOF && response_body_.ends_with_connection() && !upstream_->stream().has_broken();
   if (!complete) {
+    if (left_early()) return cut(RejectReason::kClientGone);
     proxy_.context.report(upstream_index_);
     return cut(RejectReason::kResponseCut);
   }
