@@ -1,12 +1,19 @@
 #include "master/takeover/config_check.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace ringmaster {
@@ -16,6 +23,55 @@ constexpr std::size_t kMostOutput = 64 * 1024;
 // What a killed child gets to be gone, in tries a few milliseconds apart.
 constexpr int kReapTries = 20;
 constexpr std::chrono::milliseconds kBetweenTries{5};
+// As waitpid() would say it, where somebody else has taken note of the end: no success.
+constexpr int kUnknownStatus = 255 << 8;
+
+bool is_reaped_at_once(pid_t pid) noexcept {
+  for (int i = 0; i < kReapTries; ++i) {
+    if (::waitpid(pid, nullptr, WNOHANG) != 0) return true;
+    std::this_thread::sleep_for(kBetweenTries);
+  }
+  return false;
+}
+
+void say(std::string_view words) noexcept {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, words.data(), words.size());
+}
+
+// In the child, where a thread of the master's may have held any lock: system calls only.
+[[noreturn]] void become(char* const* argv, int output) noexcept {
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);  // they were the loop's
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int nothing = ::open("/dev/null", O_RDWR);
+  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(nothing, STDOUT_FILENO);
+  ::dup2(output, STDERR_FILENO);
+  if (nothing > STDERR_FILENO) ::close(nothing);
+  ::execv(argv[0], argv);
+  const char* const why = ::strerrordesc_np(errno);
+  for (const char* const words :
+       {"cannot run ", static_cast<const char*>(argv[0]), ": ", why, "\n"}) {
+    say(words);
+  }
+  ::_exit(127);
+}
+
+// uv_spawn() waits until the program runs, and that may be never: its file may lie on a mount that
+// hangs, too. -1: errno says why.
+pid_t spawn(char* const* argv, int output) noexcept {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::fork();
+  if (pid == 0) become(argv, output);
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return pid;
+}
 
 }  // namespace
 
@@ -23,26 +79,17 @@ ConfigCheck::ConfigCheck(uv_loop_t* loop, Owner& owner, std::chrono::millisecond
     : loop_(loop),
       owner_(owner),
       patience_(patience),
-      process_(new uv_process_t{}),
       output_pipe_(open_handle<uv_pipe_t>(this, uv_pipe_init, loop, 0)),
       timer_(open_handle<uv_timer_t>(this, uv_timer_init, loop)) {}
 
 // Nobody waits for its verdict any more: the child ends now, not after us. One that the kernel does
-// not let go (its file lies on a mount that hangs) is libuv's to bury, with its handle.
+// not let go (its file lies on a mount that hangs) is buried by the loop, and its handle with it.
 ConfigCheck::~ConfigCheck() {
   if (!running_) return;
-  ::kill(process_->pid, SIGKILL);
-  if (is_reaped_at_once()) return;
-  process_->data = nullptr;
-  process_.release();
-}
-
-bool ConfigCheck::is_reaped_at_once() const noexcept {
-  for (int i = 0; i < kReapTries; ++i) {
-    if (::waitpid(process_->pid, nullptr, WNOHANG) != 0) return true;
-    std::this_thread::sleep_for(kBetweenTries);
-  }
-  return false;
+  ::kill(child_->pid, SIGKILL);
+  if (is_reaped_at_once(child_->pid)) return;
+  child_->data = nullptr;
+  child_.release();
 }
 
 int ConfigCheck::start(const Launch& launch) {
@@ -50,26 +97,43 @@ int ConfigCheck::start(const Launch& launch) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  uv_stdio_container_t stdio[3]{};  // all ignored but stderr
-  stdio[2].flags = static_cast<uv_stdio_flags>(UV_CREATE_PIPE | UV_WRITABLE_PIPE);
-  stdio[2].data.stream = as_stream(output_pipe_);
-  uv_process_options_t options{};
-  options.file = launch.binary.c_str();
-  options.args = argv.data();
-  options.stdio = stdio;
-  options.stdio_count = 3;
-  options.exit_cb = [](uv_process_t* child, std::int64_t status, int signal) noexcept {
-    if (auto* self = owner_of<ConfigCheck>(child)) return self->on_exit(status, signal);
-    CloseThenDelete<uv_process_t>()(child);  // one that was left to libuv
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return uv_translate_sys_error(errno);
+  UniqueFd output(ends[0]);
+  const UniqueFd input(ends[1]);
+  const pid_t pid = spawn(argv.data(), input.get());
+  if (pid < 0) return uv_translate_sys_error(errno);
+  if (const int error = watch(pid); error != 0) {
+    ::kill(pid, SIGKILL);
+    is_reaped_at_once(pid);
+    return error;
+  }
+  running_ = true;
+  return listen(std::move(output));
+}
+
+int ConfigCheck::watch(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd.is_open()) return uv_translate_sys_error(errno);
+  child_ = open_handle<Child>(this, uv_poll_init, loop_, pidfd.get());
+  if (child_ == nullptr) return UV_EBADF;
+  child_->pidfd = std::move(pidfd);
+  child_->pid = pid;
+  const auto on_end = [](uv_poll_t* poll, int, int) noexcept {
+    auto* child = static_cast<Child*>(poll);
+    int status = kUnknownStatus;
+    if (::waitpid(child->pid, &status, WNOHANG) == 0) return;
+    uv_poll_stop(child);
+    if (auto* self = owner_of<ConfigCheck>(child)) return self->on_exit(status);
+    CloseThenDelete<Child>()(child);  // one that was left to the loop
   };
-  process_->data = this;
-  const int error = uv_spawn(loop_, process_.get(), &options);
-  running_ = error == 0;
-  return error != 0 ? error : listen();
+  return uv_poll_start(child_.get(), UV_READABLE, on_end);
 }
 
 // To what it says, for as long as it may take.
-int ConfigCheck::listen() {
+int ConfigCheck::listen(UniqueFd output) {
+  if (const int error = uv_pipe_open(output_pipe_.get(), output.get()); error != 0) return error;
+  output.release();  // the pipe's now
   const auto expire = [](uv_timer_t* timer) noexcept {
     auto* self = owner_of<ConfigCheck>(timer);
     if (self == nullptr) return;
@@ -87,10 +151,9 @@ int ConfigCheck::listen() {
   return uv_read_start(as_stream(output_pipe_), lend, on_bytes);
 }
 
-void ConfigCheck::on_exit(std::int64_t status, int signal) {
+void ConfigCheck::on_exit(int status) {
   running_ = false;
-  exit_status_ = status;
-  killed_by_ = signal;
+  status_ = status;
   conclude_if_done();
 }
 
@@ -110,10 +173,11 @@ void ConfigCheck::conclude_if_done() {
 }
 
 std::string ConfigCheck::verdict() const {
-  if (killed_by_ != 0) {
-    return fmt::format("the new binary died of signal {} while checking the config", killed_by_);
+  if (WIFSIGNALED(status_)) {
+    return fmt::format("the new binary died of signal {} while checking the config",
+                       WTERMSIG(status_));
   }
-  if (exit_status_ == 0) return {};
+  if (status_ == 0) return {};
   std::string text = output_;
   while (text.ends_with('\n')) text.pop_back();
   return text.empty() ? "the new binary refuses the config and does not say why" : text;

@@ -8,10 +8,10 @@
 
 #include <array>
 #include <chrono>
-#include <cstdint>
 #include <string>
 
 #include "master/launch.h"
+#include "shared/base/unique_fd.h"
 #include "shared/base/uv_handle.h"
 
 namespace ringmaster {
@@ -35,30 +35,36 @@ class ConfigCheck {
   ConfigCheck& operator=(const ConfigCheck&) = delete;
   ~ConfigCheck();
 
-  // To be called once. An error of libuv's: there is no child, and no verdict comes.
+  // To be called once. An error of libuv's: there is no child, and no verdict comes. That the
+  // binary cannot be run is a verdict.
   int start(const Launch& launch);
-  pid_t child() const noexcept { return process_->pid; }
+  pid_t child() const noexcept { return child_->pid; }
 
  private:
-  int listen();
-  void on_exit(std::int64_t status, int signal);
+  // Readable once the child has ended.
+  struct Child : uv_poll_t {
+    UniqueFd pidfd;
+    pid_t pid;
+  };
+
+  int watch(pid_t pid);
+  int listen(UniqueFd output);
+  void on_exit(int status);
   void on_output(ssize_t size, const char* bytes);
   void conclude_if_done();
   std::string verdict() const;
-  bool is_reaped_at_once() const noexcept;
 
   // Borrowed.
   uv_loop_t* const loop_;
   Owner& owner_;
   const std::chrono::milliseconds patience_;
   // Owned.
-  OwnedHandle<uv_process_t> process_;
+  OwnedHandle<Child> child_;
   OwnedHandle<uv_pipe_t> output_pipe_;
   OwnedHandle<uv_timer_t> timer_;
   std::string output_;
   std::array<char, 4096> room_{};
-  std::int64_t exit_status_ = -1;
-  int killed_by_ = 0;
+  int status_ = 0;  // as waitpid() says it
   bool running_ = false;
   bool output_ended_ = false;
 };

@@ -1,9 +1,10 @@
-// A process that can be killed and does not end: as one that the kernel holds in a call (a disk or
-// a mount that hangs), or whose core it still writes. Here a tracer has not taken note of its death
-// yet, and until then its parent hears nothing of it.
+// Processes that the kernel holds. One can be killed and does not end: as one that the kernel holds
+// in a call (a disk or a mount that hangs), or whose core it still writes. Here a tracer has not
+// taken note of its death yet, and until then its parent hears nothing of it.
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +68,50 @@ class Unburied {
   pid_t tracer_ = -1;
   UniqueFd to_tracer_;
   bool held_ = false;
+};
+
+// The next child of a process is held at its birth, as one whose program lies on a mount that
+// hangs: it lives and does not begin. After kMostHeld it is let go, that a test may fail and end.
+class HeldAtBirth {
+ public:
+  static constexpr int kMostHeldMs = 5'000;
+
+  explicit HeldAtBirth(pid_t parent) {
+    std::array<int, 2> answer{};
+    if (::pipe2(answer.data(), O_CLOEXEC) != 0) return;
+    tracer_ = ::fork();
+    if (tracer_ == 0) trace(parent, answer[1]);
+    ::close(answer[1]);
+    const UniqueFd from(answer[0]);
+    char is_traced = 0;
+    traced_ = ::read(from.get(), &is_traced, 1) == 1;
+  }
+  HeldAtBirth(const HeldAtBirth&) = delete;
+  HeldAtBirth& operator=(const HeldAtBirth&) = delete;
+  ~HeldAtBirth() {
+    if (tracer_ <= 0) return;
+    ::kill(tracer_, SIGKILL);  // whom it traced goes on
+    ::waitpid(tracer_, nullptr, 0);
+  }
+
+  // False where the system lets nobody trace.
+  bool is_waiting() const { return traced_; }
+
+ private:
+  [[noreturn]] static void trace(pid_t parent, int answer) {
+    if (::ptrace(PTRACE_SEIZE, parent, nullptr, PTRACE_O_TRACEFORK) != 0) ::_exit(1);
+    if (::write(answer, "t", 1) != 1) ::_exit(1);
+    for (int status = 0; ::waitpid(parent, &status, __WALL) == parent && WIFSTOPPED(status);) {
+      const int event = status >> 16;
+      ::ptrace(PTRACE_CONT, parent, nullptr, event == 0 ? WSTOPSIG(status) : 0);
+      if (event == PTRACE_EVENT_FORK) break;
+    }
+    ::poll(nullptr, 0, kMostHeldMs);
+    ::_exit(0);
+  }
+
+  pid_t tracer_ = -1;
+  bool traced_ = false;
 };
 
 }  // namespace ringmaster::test

@@ -74,6 +74,24 @@ TEST_F(ConfigCheckTest, DoesNotWaitForOneThatDoesNotFinish) {
   EXPECT_NE(::kill(child, 0), 0) << "it has not been buried";
 }
 
+TEST_F(ConfigCheckTest, SaysThatTheNewBinaryCannotBeRun) {
+  check_ = std::make_unique<ConfigCheck>(loop_.get(), static_cast<ConfigCheck::Owner&>(*this));
+  ASSERT_EQ(check_->start({"/no/such/binary", {"/no/such/binary"}, "any.toml"}), 0);
+  ASSERT_TRUE(concludes());
+  EXPECT_EQ(verdict_, "cannot run /no/such/binary: No such file or directory");
+}
+
+// Its program's file lies on a mount that hangs.
+TEST_F(ConfigCheckTest, DoesNotWaitForOneThatDoesNotBegin) {
+  const HeldAtBirth held(::getpid());
+  if (!held.is_waiting()) GTEST_SKIP() << "nobody may trace here";
+  const std::uint64_t began_ms = monotonic_ms();
+  start("exit 0", milliseconds(100));
+  ASSERT_TRUE(concludes());
+  EXPECT_LT(monotonic_ms() - began_ms, HeldAtBirth::kMostHeldMs - 1'000u);
+  EXPECT_EQ(verdict_, "the new binary did not finish checking the config");
+}
+
 // The kernel holds it: it can be killed, and does not end.
 TEST_F(ConfigCheckTest, DoesNotWaitForOneThatDoesNotEnd) {
   start("exec sleep 60", milliseconds(100));
