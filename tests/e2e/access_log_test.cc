@@ -1,6 +1,7 @@
 // The access log: every request, one line each, and none of them ever waits for it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -223,6 +224,32 @@ TEST(AccessLog, ServesAndCountsWhereItCannotBeWritten) {
   ASSERT_EQ(::mkdir(dir.path("missing").c_str(), 0700), 0);
   EXPECT_EQ(get(ringmaster.endpoint(), "/kept").status, 200);
   EXPECT_EQ(wait_for_lines(dir.path("missing") + "/access.log", 1).at(0).at("target"), "/kept");
+}
+
+// The next line does not go on in it.
+TEST(AccessLog, EndsALineThatFoundNoRoom) {
+  TempDir dir;
+  const std::string path = dir.path("access.log");
+  Backend backend("s1");
+  Ringmaster ringmaster(logging_to(path) + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/first").status, 200);
+  wait_for_lines(path, 1);
+  const std::size_t size = read_whole_file(path).size();
+  rlimit limit{size + 50, RLIM_INFINITY};
+  ASSERT_EQ(::prlimit(worker, RLIMIT_FSIZE, &limit, nullptr), 0);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/torn").status, 200);
+  EXPECT_TRUE(wait_until([&] { return ringmaster.metrics().get(kDropped) == 1; }));
+  EXPECT_EQ(read_whole_file(path).size(), size + 50);
+
+  limit.rlim_cur = RLIM_INFINITY;
+  ASSERT_EQ(::prlimit(worker, RLIMIT_FSIZE, &limit, nullptr), 0);
+  EXPECT_EQ(get(ringmaster.endpoint(), "/last").status, 200);
+  EXPECT_TRUE(wait_until([&] { return read_whole_file(path).ends_with("}\n"); }));
+  const std::string text = read_whole_file(path);
+  EXPECT_EQ(lines_of(text.substr(0, size)).at(0).at("target"), "/first");
+  EXPECT_EQ(text.at(size + 50), '\n');
+  EXPECT_EQ(lines_of(text.substr(size + 51)).at(0).at("target"), "/last");
 }
 
 }  // namespace

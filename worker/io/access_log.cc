@@ -56,10 +56,14 @@ void AccessLog::write(std::string_view lines) noexcept {
   // seq_cst, both here and in sleep_until_woken(): either the thread sees the new head, or we see
   // that it sleeps. The store releases the bytes too, for the acquire in run().
   head_.store(head + lines.size(), std::memory_order_seq_cst);
-  if (sleeps_.load(std::memory_order_seq_cst) != 0) {
-    sleeps_.store(0, std::memory_order_relaxed);
-    sleeps_.notify_one();
-  }
+  if (sleeps_.load(std::memory_order_seq_cst) != 0) wake();
+}
+
+// seq_cst, as all of sleeps_ where the order counts: a thread that goes to sleep after this has
+// seen what it was woken for.
+void AccessLog::wake() noexcept {
+  sleeps_.store(0, std::memory_order_seq_cst);
+  sleeps_.notify_one();
 }
 
 void AccessLog::on_beat() {
@@ -81,9 +85,9 @@ void AccessLog::on_beat() {
 }
 
 void AccessLog::finish() {
+  if (!thread_.joinable()) return;
   finishing_.store(true, std::memory_order_seq_cst);
-  sleeps_.store(0, std::memory_order_relaxed);
-  sleeps_.notify_one();
+  wake();
   const std::uint64_t deadline = monotonic_ms() + kFinishMs;
   while (!finished_.load(std::memory_order_acquire) && monotonic_ms() < deadline) pause(1);
   if (!finished_.load(std::memory_order_acquire)) {
@@ -157,7 +161,17 @@ bool AccessLog::open() noexcept {
   if (!file_.is_open()) return false;
   struct stat status;
   is_regular_ = ::fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode);
+  if (is_regular_) end_torn_line(status.st_size);
   return true;
+}
+
+// Where a disk was full, or a worker died, the last line may have no end: the next one would go on
+// in it, and both be lost to whoever reads.
+void AccessLog::end_torn_line(off_t size) const noexcept {
+  const UniqueFd reader(::open(destination_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  char last = '\n';
+  if (size == 0 || ::pread(reader.get(), &last, 1, size - 1) != 1 || last == '\n') return;
+  [[maybe_unused]] const ssize_t written = ::write(file_.get(), "\n", 1);
 }
 
 void AccessLog::write_out(std::uint64_t from, std::uint64_t to) noexcept {

@@ -6,6 +6,8 @@
 // that is killed loses what the thread has not taken up yet: a few milliseconds' worth.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -27,14 +29,13 @@ class AccessLog {
   AccessLog(std::string destination, Counter& dropped);
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
-  // Precondition: finish().
-  ~AccessLog() = default;
+  ~AccessLog() { finish(); }
 
   // Whole lines, each with its end. Copies them, and wakes the thread if it sleeps.
   void write(std::string_view lines) noexcept;
   // A few times a second: counts what the thread lost, and tells the operator of its troubles.
   void on_beat();
-  // Before the process ends: waits until all is written, but not for long.
+  // Before the process ends: waits until all is written, but not for long. May be called again.
   void finish();
 
  private:
@@ -45,11 +46,14 @@ class AccessLog {
   void run() noexcept;
   void open_early() noexcept;
   bool open() noexcept;
+  void end_torn_line(off_t size) const noexcept;
   void write_out(std::uint64_t from, std::uint64_t to) noexcept;
   std::uint64_t end_of_batch(std::uint64_t from, std::uint64_t to) const noexcept;
   bool await_writable() noexcept;
   void lose(std::uint64_t from, std::uint64_t to, int error) noexcept;
   void sleep_until_woken() noexcept;
+  // On the loop.
+  void wake() noexcept;
 
   // Constant after construction.
   const std::string destination_;
