@@ -162,6 +162,8 @@ void Master::complete_reload() {
   reloader_.succeed(done);
 }
 
+// Where there were too few descriptors for all of it, there is none for write_handoff() either, and
+// nothing comes of it.
 Handoff Master::build_handoff(const std::string& failure) {
   Handoff handoff;
   handoff.memory = duplicate_for_exec(segment_.fd());

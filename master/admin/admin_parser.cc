@@ -83,8 +83,9 @@ AdminParser::Status AdminParser::judge() {
   }
   const bool is_post = accepts_post_ && llhttp_.method == HTTP_POST;
   if (llhttp_.method != HTTP_GET && llhttp_.method != HTTP_HEAD && !is_post) {
-    refusal_.fields = {{"Allow", "GET, HEAD"}};
-    return refuse(405, "only GET and HEAD: nothing can be changed here");
+    refusal_.fields = {{"Allow", accepts_post_ ? "GET, HEAD, POST" : "GET, HEAD"}};
+    return refuse(405, accepts_post_ ? "only GET, HEAD and POST"
+                                     : "only GET and HEAD: nothing can be changed here");
   }
   const auto hosts = std::count_if(request_.fields.begin(), request_.fields.end(),
                                    [](const auto& field) { return field.first == "host"; });

@@ -39,9 +39,12 @@ int connect(int socket, const sockaddr_un& address) {
 }
 
 // Also by somebody who does not get round to it: then its queue may be full.
-bool is_listened_to(const sockaddr_un& address) {
-  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+bool is_listened_to(const UniqueFd& socket, const sockaddr_un& address) {
   return connect(socket.get(), address) == 0 || errno == EAGAIN;
+}
+
+UniqueFd new_socket() {
+  return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
 // Whether the names lead to one file; where `place` is a link it is itself meant.
@@ -117,7 +120,7 @@ void lead_to_control_socket(const std::string& path) {
 
 void remove_control_socket(const std::string& path) {
   if (path.empty()) return;
-  ::unlink(path.c_str());
+  remove_socket_at(path);
   const std::string place = service_control_path();
   if (!place.empty() && is_our_link(place)) ::unlink(place.c_str());
 }
@@ -140,17 +143,20 @@ Result<ControlSocket> open_control_socket(const std::string& path) {
   auto address = address_of(path);
   if (!address) return Error{address.error()};
   if (is_our_link(path)) ::unlink(path.c_str());  // it leads to a socket of ours
-  if (is_listened_to(*address)) {
+  // Both first: short of descriptors we could not tell a living master's socket from a dead one's.
+  const UniqueFd probe = new_socket();
+  UniqueFd socket = new_socket();
+  if (!probe.is_open() || !socket.is_open()) return failed("cannot open the control socket", path);
+  if (is_listened_to(probe, *address)) {
     return Error{"control socket " + path +
                  ": another ringmaster answers there; give each its own admin.socket"};
   }
   remove_socket_at(path);  // a dead master's
 
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const mode_t before = ::umask(0177);  // never open to others, not even for a moment
   const auto* any = reinterpret_cast<const sockaddr*>(&*address);
-  const bool bound = socket.is_open() && ::bind(socket.get(), any, sizeof(sockaddr_un)) == 0 &&
-                     ::listen(socket.get(), kBacklog) == 0;
+  const bool bound =
+      ::bind(socket.get(), any, sizeof(sockaddr_un)) == 0 && ::listen(socket.get(), kBacklog) == 0;
   const int error = errno;
   ::umask(before);
   errno = error;

@@ -80,7 +80,7 @@ class alignas(kCacheLine) UpstreamState {
     retired_at_ms_.store(when, std::memory_order_relaxed);
   }
   void set_health(HealthState state, HealthCause cause, KeyShare keys) noexcept {
-    // release: pairs with the acquire in keys(); who sees a backend up sees its address too.
+    // release: pairs with the acquire in verdict(); who sees a backend up sees its address too.
     health_.store(static_cast<std::uint32_t>(state) |
                       static_cast<std::uint32_t>(cause) << kCauseBit | keys << kShareBit,
                   std::memory_order_release);
@@ -105,20 +105,29 @@ class alignas(kCacheLine) UpstreamState {
   // ---- By anyone ----
   // Valid while the entry is claimed; the bytes are in the segment.
   std::string_view name() const noexcept { return {name_, ::strnlen(name_, sizeof name_)}; }
-  HealthState health() const noexcept {
-    return static_cast<HealthState>(health_.load(std::memory_order_acquire) & 0xff);
+  // What the master decided, read at once: the parts agree.
+  struct Verdict {
+    HealthState state;
+    HealthCause cause;
+    KeyShare keys;
+    bool is_usable() const noexcept { return keys != kNoKeys; }
+  };
+  Verdict verdict() const noexcept {
+    const std::uint32_t word = health_.load(std::memory_order_acquire);
+    return {static_cast<HealthState>(word & 0xff),
+            static_cast<HealthCause>(word >> kCauseBit & 0xff), word >> kShareBit};
   }
-  HealthCause cause() const noexcept {
-    return static_cast<HealthCause>(health_.load(std::memory_order_acquire) >> kCauseBit & 0xff);
-  }
-  KeyShare keys() const noexcept { return health_.load(std::memory_order_acquire) >> kShareBit; }
+  HealthState health() const noexcept { return verdict().state; }
+  HealthCause cause() const noexcept { return verdict().cause; }
+  KeyShare keys() const noexcept { return verdict().keys; }
   bool is_usable() const noexcept { return keys() != kNoKeys; }
   // Has what every request asks for (keys, address_number) brought near.
   void prefetch() const noexcept { __builtin_prefetch(&health_); }
   // It is down and nobody may count on it: what waits for it is asked again elsewhere. A drained
   // one finishes what it has, unless it is down as well; only then it has a cause.
   bool is_given_up() const noexcept {
-    return !is_usable() && (health() == HealthState::kDown || cause() != HealthCause::kNone);
+    const Verdict now = verdict();
+    return !now.is_usable() && (now.state == HealthState::kDown || now.cause != HealthCause::kNone);
   }
   // Whether the key that lies at `hash` on the ring is part of a share. The low bits have nothing
   // to do with where on the ring it lies. Whatever else grows, kNoKeys has none and kAllKeys all.

@@ -122,10 +122,10 @@ bool Balancer::walk(const HashRing& ring, Search& search) noexcept {
   };
   search.choice.upstream = ring.walk(search.record.hash, [&](std::uint32_t upstream) {
     if (search.owner == HashRing::kNone) search.owner = upstream;
-    const UpstreamState& state = context_.segment.upstream(upstream);
-    const KeyShare keys = state.keys();
-    if (keys == kNoKeys) {
-      const bool drains = state.health() == HealthState::kDraining;
+    const UpstreamState::Verdict health = context_.segment.upstream(upstream).verdict();
+    const KeyShare keys = health.keys;
+    if (!health.is_usable()) {
+      const bool drains = health.state == HealthState::kDraining;
       return refused(upstream, drains ? TrailStep::kWasDraining : TrailStep::kWasDown);
     }
     if (search.tried.has(upstream)) return false;
