@@ -230,20 +230,37 @@ void Master::act_on_notes() {
 
 void Master::become_ready() {
   if (!health_.first_round_done() || supervisor_.serving() < config_.server.workers) return;
-  phase_ = MasterPhase::kServing;
-  put_in_force();
-  call_in_orphans();
+  begin_serving();
   if (!reload_failure_.empty()) {
     log::error("{}", reload_failure_);
     log::error("continuing with the last good config");
   }
-  const std::string state =
-      fmt::format("ready: {} of {} backends up, {}", health_.up_count(), config_.backends.size(),
-                  counted(supervisor_.serving(), "worker"));
-  health_.up_count() == 0 ? log::warning("{}", state) : log::info("{}", state);
+  announce("ready: " + strength(supervisor_.serving()));
+  tell_ready();
+}
+
+// Our workers do: the config is in force.
+void Master::begin_serving() {
+  phase_ = MasterPhase::kServing;
+  put_in_force();
+  call_in_orphans();
+}
+
+void Master::tell_ready() {
   report_status();
   notifier_.ready();
   notifier_.watchdog();
+}
+
+std::string Master::strength(std::size_t workers) const {
+  return fmt::format("{} of {} backends up, {}", health_.up_count(), config_.backends.size(),
+                     counted(workers, "worker"));
+}
+
+// An outage is no good news.
+void Master::announce(const std::string& state) const {
+  if (serves_nobody()) return log::warning("{}; {}", state, kServesNobody);
+  log::info("{}", state);
 }
 
 // Once, when our workers serve.
@@ -329,10 +346,8 @@ void Master::begin_drain() {
 
 void Master::report_status() {
   if (phase_ == MasterPhase::kStarting) return notifier_.status("starting");
-  notifier_.status(
-      fmt::format("{}: {} of {} backends up, {}", is_stopping() ? "draining" : "serving",
-                  health_.up_count(), config_.backends.size(),
-                  counted(supervisor_.alive() + supervisor_.orphans_alive(), "worker")));
+  notifier_.status((is_stopping() ? "draining: " : "serving: ") +
+                   strength(supervisor_.alive() + supervisor_.orphans_alive()));
 }
 
 // The last word: what must not outlive an orderly stop goes. Returns the exit status.

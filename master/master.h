@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "master/admin/control_socket.h"
@@ -79,6 +80,11 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
   // What the loop does between two turns.
   void act_on_notes();
   void become_ready();
+  void begin_serving();
+  void tell_ready();
+  bool serves_nobody() const noexcept { return health_.up_count() == 0 && !health_.is_panicking(); }
+  std::string strength(std::size_t workers) const;
+  void announce(const std::string& state) const;
   void call_in_orphans();
   void begin_stop();
   void stop_step();
@@ -102,6 +108,8 @@ class Master final : private HealthMonitor::Observer, private Endpoints::Owner {
   bool hear_last_signals();
   void exec_with_all(const std::string& failure);
   Handoff build_handoff(const std::string& failure);
+
+  static constexpr std::string_view kServesNobody = "no backend is up: every request gets 503";
 
   // Borrowed: main's.
   const Launch& launch_;

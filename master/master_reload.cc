@@ -140,13 +140,9 @@ void Master::archive_config() {
 }
 
 void Master::complete_reload() {
-  phase_ = MasterPhase::kServing;
-  put_in_force();
-  call_in_orphans();
+  begin_serving();
   supervisor_.retire_others();
-  report_status();
-  notifier_.ready();
-  notifier_.watchdog();
+  tell_ready();
   if (!reload_failure_.empty()) {
     reloader_.fail(reload_failure_);
     return;
@@ -155,9 +151,9 @@ void Master::complete_reload() {
     if (listener.is_new) log::info("listening on {}", listener.address.to_string());
   }
   std::string done =
-      fmt::format("generation {} serves: {} of {} backends up, {}", generation_, health_.up_count(),
-                  config_.backends.size(), counted(supervisor_.serving(), "worker"));
-  log::info("reloaded: {}", done);
+      fmt::format("generation {} serves: {}", generation_, strength(supervisor_.serving()));
+  announce("reloaded: " + done);
+  if (serves_nobody()) done += fmt::format("\nwarning: {}", kServesNobody);
   for (const std::string& warning : config_warnings_) done += "\nwarning: " + warning;
   reloader_.succeed(done);
 }

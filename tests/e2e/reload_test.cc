@@ -57,6 +57,18 @@ TEST(Reload, TakesANewConfigIntoUseUnderTheSamePid) {
   EXPECT_EQ(ringmaster.stop(SIGTERM), kDone);
 }
 
+// Whoever asked for it sees that nothing works any more.
+TEST(Reload, SaysThatItServesNobody) {
+  Backend backend("s1");
+  Ringmaster ringmaster(backend.toml());
+  ringmaster.write_config(backend_table("s2", free_endpoint()));
+  const Finished reload = ringmaster.ctl({"reload"});
+  EXPECT_EQ(reload.exit, kDone);
+  EXPECT_NE(reload.output.find("\nwarning: no backend is up: every request gets 503\n"),
+            std::string::npos)
+      << reload.output;
+}
+
 // Its text would be gone with the check, and whoever reads it again waits for a writer.
 TEST(Reload, OfAPipeIsRefusedAndAllGoesOn) {
   Backend backend("s1");
