@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <ctime>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "shared/base/rfc3339.h"
+#include "shared/base/text.h"
 
 namespace ringmaster {
 namespace {
@@ -64,15 +64,7 @@ std::string timestamp(std::uint64_t us_since_epoch) {
 
 // Whatever a client sent, a terminal is shown visible ASCII alone.
 std::string ascii_only(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c >= ' ' && c <= '~') {
-      out += c;
-    } else {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
+  return escaped(text, [](char c) { return c < ' ' || c > '~'; });
 }
 
 Json milliseconds(std::uint64_t us, bool is_known) {

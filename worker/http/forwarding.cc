@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "shared/base/ascii.h"
 #include "worker/http/grammar.h"
 
 namespace ringmaster {
@@ -117,7 +118,7 @@ class RequestFieldFilter {
   // X-Forwarded-Port, -Prefix, -Server and their like: forged as easily as those we know.
   bool is_x_forwarded(const Field& field) const noexcept {
     const std::string_view name = head_.name(field);
-    if ((name[0] | 0x20) != 'x' || name.size() < 12) return false;
+    if (to_lower(name[0]) != 'x' || name.size() < 12) return false;
     return starts_with_ignore_case(name, "x-forwarded-") ||
            // What CGI and its heirs take for the same.
            starts_with_ignore_case(name, "x_forwarded_") ||
