@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -54,12 +53,6 @@ bool has_died(const Segment& segment, std::uint32_t slot, const RequestRecord& r
   if (record.outcome != RequestOutcome::kInProgress) return false;
   const WorkerSlot& worker = segment.slot(slot);
   return worker.state() == WorkerState::kFree || worker.pid() != record.pid;
-}
-
-// RFC 3339, in UTC, to the microsecond.
-std::string timestamp(std::uint64_t us_since_epoch) {
-  const auto second = static_cast<std::time_t>(us_since_epoch / 1'000'000);
-  return fmt::format("{}.{:06}Z", Rfc3339Second(second).text(), us_since_epoch % 1'000'000);
 }
 
 // Whatever a client sent, a terminal is shown visible ASCII alone.
@@ -126,7 +119,7 @@ Json describe(const Segment& segment, const Recorded& recorded) {
       {"id", ascii_only(r.id_text())},
       {"id_complete", r.id_bytes <= RequestRecord::kIdBytes},
       {"id_given", r.has(RequestRecord::kTrustedId)},
-      {"time", timestamp(r.started_us)},
+      {"time", rfc3339_from_us(r.started_us)},
       {"worker", recorded.slot},
       {"pid", r.pid},
       {"generation", r.generation},
