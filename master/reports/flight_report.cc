@@ -99,13 +99,10 @@ std::string_view label(const std::array<std::string_view, kCount>& labels, Enum 
 }
 
 Json reason(const RequestRecord& record) {
-  const bool has_reason =
-      record.outcome == RequestOutcome::kRefused || record.outcome == RequestOutcome::kCut;
-  const auto index = static_cast<std::size_t>(record.reason);
-  if (!has_reason || index >= kRejectReasonCount) return nullptr;
-  const bool is_bad = record.reason == RejectReason::kBadRequest;
-  return {{"label", kRejectReasons[index].label},
-          {"text", is_bad ? describe(record.fault()) : kRejectReasons[index].text}};
+  const bool is_known = static_cast<std::size_t>(record.reason) < kRejectReasonCount;
+  if (!record.has_reason() || !is_known) return nullptr;
+  return {{"label", describe(record.reason).label},
+          {"text", client_text(record.reason, record.fault())}};
 }
 
 Json describe(const Segment& segment, const Recorded& recorded) {
