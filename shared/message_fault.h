@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shared/reject_reason.h"
+
 namespace ringmaster {
 
 enum class MessageFault : std::uint8_t {
@@ -49,6 +51,11 @@ static_assert(static_cast<std::size_t>(MessageFault::kBody) + 1 == kMessageFault
 constexpr std::string_view describe(MessageFault fault) noexcept {
   const auto index = static_cast<std::size_t>(fault);
   return kMessageFaultTexts[index < kMessageFaultTexts.size() ? index : 0];
+}
+
+// What a client reads whose request fails for that reason, without its line end.
+constexpr std::string_view client_text(RejectReason reason, MessageFault fault) noexcept {
+  return reason == RejectReason::kBadRequest ? describe(fault) : describe(reason).text;
 }
 
 }  // namespace ringmaster

@@ -6,6 +6,8 @@
 #include <ctime>
 #include <iterator>
 
+#include "shared/base/http_date.h"
+
 namespace ringmaster {
 namespace {
 
@@ -40,18 +42,6 @@ std::string_view reason_phrase(int status) noexcept {
   }
 }
 
-// RFC 9110 section 5.6.7, in whatever locale.
-std::string http_date() {
-  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const std::time_t now = std::time(nullptr);
-  std::tm t{};
-  ::gmtime_r(&now, &t);
-  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[t.tm_wday], t.tm_mday,
-                     kMonths[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
-}
-
 }  // namespace
 
 std::string_view AdminRequest::field(std::string_view name) const noexcept {
@@ -64,7 +54,7 @@ std::string write_admin_head(const AdminResponse& response, const AdminDelivery&
   std::string head;
   auto out = std::back_inserter(head);
   fmt::format_to(out, "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status,
-                 reason_phrase(response.status), http_date());
+                 reason_phrase(response.status), HttpDate(std::time(nullptr)).text());
   if (response.status != 304) {  // which is the same as before, and says nothing of it
     fmt::format_to(out, "Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
                    response.body.size());

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "shared/base/rfc3339.h"
+#include "shared/base/text.h"
 
 namespace ringmaster {
 namespace {
@@ -56,23 +55,9 @@ bool has_died(const Segment& segment, std::uint32_t slot, const RequestRecord& r
   return worker.state() == WorkerState::kFree || worker.pid() != record.pid;
 }
 
-// RFC 3339, in UTC, to the microsecond.
-std::string timestamp(std::uint64_t us_since_epoch) {
-  const auto second = static_cast<std::time_t>(us_since_epoch / 1'000'000);
-  return fmt::format("{}.{:06}Z", Rfc3339Second(second).text(), us_since_epoch % 1'000'000);
-}
-
 // Whatever a client sent, a terminal is shown visible ASCII alone.
 std::string ascii_only(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c >= ' ' && c <= '~') {
-      out += c;
-    } else {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
+  return escaped(text, [](char c) { return c < ' ' || c > '~'; });
 }
 
 Json milliseconds(std::uint64_t us, bool is_known) {
@@ -114,13 +99,10 @@ std::string_view label(const std::array<std::string_view, kCount>& labels, Enum 
 }
 
 Json reason(const RequestRecord& record) {
-  const bool has_reason =
-      record.outcome == RequestOutcome::kRefused || record.outcome == RequestOutcome::kCut;
-  const auto index = static_cast<std::size_t>(record.reason);
-  if (!has_reason || index >= kRejectReasonCount) return nullptr;
-  const bool is_bad = record.reason == RejectReason::kBadRequest;
-  return {{"label", kRejectReasons[index].label},
-          {"text", is_bad ? describe(record.fault()) : kRejectReasons[index].text}};
+  const bool is_known = static_cast<std::size_t>(record.reason) < kRejectReasonCount;
+  if (!record.has_reason() || !is_known) return nullptr;
+  return {{"label", describe(record.reason).label},
+          {"text", client_text(record.reason, record.fault())}};
 }
 
 Json describe(const Segment& segment, const Recorded& recorded) {
@@ -134,7 +116,7 @@ Json describe(const Segment& segment, const Recorded& recorded) {
       {"id", ascii_only(r.id_text())},
       {"id_complete", r.id_bytes <= RequestRecord::kIdBytes},
       {"id_given", r.has(RequestRecord::kTrustedId)},
-      {"time", timestamp(r.started_us)},
+      {"time", rfc3339_from_us(r.started_us)},
       {"worker", recorded.slot},
       {"pid", r.pid},
       {"generation", r.generation},

@@ -1,9 +1,6 @@
 #include "master/reports/status_report.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -19,11 +16,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// RFC 3339, in UTC: "2024-05-01T12:00:00.250Z". Null for a time that never was.
+// Null for a time that never was.
 Json timestamp(std::int64_t ms_since_epoch) {
   if (ms_since_epoch == 0) return nullptr;
-  return fmt::format("{}.{:03}Z", Rfc3339Second(ms_since_epoch / 1000).text(),
-                     ms_since_epoch % 1000);
+  return rfc3339_from_ms(ms_since_epoch);
 }
 
 // Microseconds are all that a person or a page wants to see.

@@ -13,11 +13,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "shared/base/text.h"
 #include "shared/base/unique_fd.h"
 
 namespace ringmaster::log {
@@ -128,23 +128,6 @@ const std::shared_ptr<StderrSink>& sink() {
   return the_sink;
 }
 
-bool is_control(char c) noexcept {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
-
-// What others say is quoted in some lines; it must not begin a line of its own.
-std::string escaped(std::string_view line) {
-  std::string text;
-  for (const char c : line) {
-    if (is_control(c)) {
-      fmt::format_to(std::back_inserter(text), "\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      text += c;
-    }
-  }
-  return text;
-}
-
 }  // namespace
 
 void start(std::string_view who, Level threshold) {
@@ -172,7 +155,7 @@ bool is_enabled(Level level) noexcept {
 void write(Level level, std::string_view line) noexcept {
   const bool is_clean = std::none_of(line.begin(), line.end(), is_control);
   if (is_clean) return spdlog::default_logger_raw()->log(to_spdlog(level), line);
-  spdlog::default_logger_raw()->log(to_spdlog(level), escaped(line));
+  spdlog::default_logger_raw()->log(to_spdlog(level), printable(line));
 }
 
 }  // namespace ringmaster::log

@@ -4,7 +4,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <string>
 #include <string_view>
 #include <utility>
 

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdint>
 #include <ctime>
+#include <string>
 #include <string_view>
 
 namespace ringmaster {
@@ -24,5 +26,14 @@ class Rfc3339Second {
  private:
   std::array<char, 19> text_{};
 };
+
+// The whole, to the millisecond or the microsecond: "2024-05-01T12:00:00.250Z".
+inline std::string rfc3339_from_ms(std::int64_t since_epoch) {
+  return fmt::format("{}.{:03}Z", Rfc3339Second(since_epoch / 1000).text(), since_epoch % 1000);
+}
+inline std::string rfc3339_from_us(std::uint64_t since_epoch) {
+  const auto second = static_cast<std::time_t>(since_epoch / 1'000'000);
+  return fmt::format("{}.{:06}Z", Rfc3339Second(second).text(), since_epoch % 1'000'000);
+}
 
 }  // namespace ringmaster

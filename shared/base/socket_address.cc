@@ -4,18 +4,13 @@
 
 #include <charconv>
 #include <cstring>
-#include <system_error>
+
+#include "shared/base/text.h"
 
 namespace ringmaster {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-template <class Number>
-bool parse_number(std::string_view text, Number& out) noexcept {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
-}
 
 }  // namespace
 
@@ -85,8 +80,8 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view text) noexcep
   const std::string_view host = text.substr(0, colon);
   if (host.find(':') != host.npos && host.front() != '[') return std::nullopt;
   const auto ip = IpAddress::parse(host);
-  std::uint16_t port = 0;
-  if (!ip || !parse_number(text.substr(colon + 1), port)) return std::nullopt;
+  const auto port = whole<std::uint16_t>(text.substr(colon + 1));
+  if (!ip || !port) return std::nullopt;
 
   SocketAddress result;
   if (host.front() != '[') {
@@ -97,7 +92,7 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view text) noexcep
     result.storage_.in6.sin6_family = AF_INET6;
     std::memcpy(&result.storage_.in6.sin6_addr, ip->bytes.data(), 16);
   }
-  result.set_port(port);
+  result.set_port(*port);
   return result;
 }
 
@@ -140,9 +135,9 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) noexcept {
   IpPrefix prefix{*address, 128};
   if (slash == text.npos) return prefix;
   const bool v4 = text.substr(0, slash).find(':') == text.npos;
-  unsigned bits = 0;
-  if (!parse_number(text.substr(slash + 1), bits) || bits > (v4 ? 32u : 128u)) return std::nullopt;
-  prefix.bits = v4 ? 96 + bits : bits;
+  const auto bits = whole<unsigned>(text.substr(slash + 1));
+  if (!bits || *bits > (v4 ? 32u : 128u)) return std::nullopt;
+  prefix.bits = v4 ? 96 + *bits : *bits;
   if (address->masked(prefix.bits) != *address) return std::nullopt;
   return prefix;
 }

@@ -4,12 +4,13 @@
 
 #include <string_view>
 
+#include "shared/base/ascii.h"
+
 namespace ringmaster {
 
 constexpr bool is_token_char(char c) noexcept {
   constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
-  const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  return is_letter || (c >= '0' && c <= '9') || kSymbols.find(c) != kSymbols.npos;
+  return is_alnum(c) || kSymbols.find(c) != kSymbols.npos;
 }
 
 }  // namespace ringmaster

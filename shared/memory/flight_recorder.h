@@ -144,6 +144,10 @@ struct RequestRecord {
     key_or_fault = static_cast<std::uint8_t>(key);
   }
   RecordedKey key() const noexcept { return static_cast<RecordedKey>(key_or_fault); }
+  // Else `reason` says nothing.
+  bool has_reason() const noexcept {
+    return outcome == RequestOutcome::kRefused || outcome == RequestOutcome::kCut;
+  }
   // What is wrong with a bad request; behind the ring it can only be its body.
   MessageFault fault() const noexcept {
     if (reason != RejectReason::kBadRequest) return MessageFault::kNone;

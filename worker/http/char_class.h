@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shared/base/ascii.h"
 #include "shared/base/token.h"
 
 namespace ringmaster {
@@ -28,17 +29,15 @@ constexpr bool is_one_of(char c, std::string_view set) noexcept {
 
 constexpr std::uint8_t classify(unsigned char byte) noexcept {
   const char c = static_cast<char>(byte);
-  const bool digit = c >= '0' && c <= '9';
-  const bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   const bool visible = byte > 0x20 && byte != 0x7f;  // obs-text counts
   const bool field = visible || c == ' ' || c == '\t';
   unsigned classes = 0;
   if (is_token_char(c)) classes |= kTokenChar;
   if (visible && c != '#') classes |= kTargetChar;
   if (field) classes |= kFieldChar;
-  if (digit || alpha || is_one_of(c, "-._~!$&'()*+,;=")) classes |= kRegNameChar;
-  if (digit) classes |= kDigitChar;
-  if (digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) classes |= kHexChar;
+  if (is_alnum(c) || is_one_of(c, "-._~!$&'()*+,;=")) classes |= kRegNameChar;
+  if (is_digit(c)) classes |= kDigitChar;
+  if (is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')) classes |= kHexChar;
   if (field && c != '"' && c != '\\') classes |= kQuotedChar;
   return static_cast<std::uint8_t>(classes);
 }
@@ -65,10 +64,6 @@ constexpr bool are_chars(std::string_view text, CharClass of) noexcept {
 
 constexpr bool is_blank(char c) noexcept {
   return c == ' ' || c == '\t';
-}
-
-constexpr char to_lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
 }  // namespace ringmaster

@@ -2,47 +2,15 @@
 // the few that we write ourselves follow behind them, where no order is to be kept.
 #include "worker/http/forwarding.h"
 
-#include <charconv>
-#include <cstring>
+#include <cstdint>
 
+#include "shared/base/ascii.h"
 #include "worker/http/grammar.h"
+#include "worker/http/writer.h"
 
 namespace ringmaster {
 
 namespace {
-
-// Appends to a buffer of fixed size. What does not fit spoils the whole.
-class Writer {
- public:
-  Writer(char* out, std::size_t capacity) noexcept : begin_(out), at_(out), end_(out + capacity) {}
-
-  Writer& operator<<(std::string_view text) noexcept {
-    if (static_cast<std::size_t>(end_ - at_) < text.size()) {
-      end_ = at_;
-      overflowed_ = true;
-    } else if (!text.empty()) {  // an empty view may have no address, which memcpy forbids
-      std::memcpy(at_, text.data(), text.size());
-      at_ += text.size();
-    }
-    return *this;
-  }
-
-  Writer& operator<<(std::uint64_t number) noexcept {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    return *this << std::string_view(digits, static_cast<std::size_t>(end - digits));
-  }
-
-  std::size_t size() const noexcept {
-    return overflowed_ ? 0 : static_cast<std::size_t>(at_ - begin_);
-  }
-
- private:
-  char* const begin_;
-  char* at_;
-  char* end_;
-  bool overflowed_ = false;
-};
 
 // Copies the field lines for which `keeps(field)` holds.
 template <class Keeps>
@@ -117,7 +85,7 @@ class RequestFieldFilter {
   // X-Forwarded-Port, -Prefix, -Server and their like: forged as easily as those we know.
   bool is_x_forwarded(const Field& field) const noexcept {
     const std::string_view name = head_.name(field);
-    if ((name[0] | 0x20) != 'x' || name.size() < 12) return false;
+    if (to_lower(name[0]) != 'x' || name.size() < 12) return false;
     return starts_with_ignore_case(name, "x-forwarded-") ||
            // What CGI and its heirs take for the same.
            starts_with_ignore_case(name, "x_forwarded_") ||

@@ -2,11 +2,11 @@
 #include "worker/http/local_response.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <string_view>
 
+#include "shared/base/http_date.h"
 #include "worker/http/request_id.h"
+#include "worker/http/writer.h"
 
 namespace ringmaster {
 
@@ -52,7 +52,6 @@ std::string_view reason_phrase(std::uint16_t status) noexcept {
 constexpr std::size_t kMaxDigits = 20;
 constexpr std::string_view kStatusLine = "HTTP/1.1 ";
 constexpr std::string_view kDate = "Date: ";
-constexpr std::size_t kDateBytes = 29;
 constexpr std::string_view kType = "Content-Type: text/plain\r\n";
 constexpr std::string_view kEchoType = "Content-Type: message/http\r\n";
 constexpr std::string_view kLength = "Content-Length: ";
@@ -70,54 +69,33 @@ constexpr std::size_t longest_text() noexcept {
   return longest;
 }
 // Everything at once, line ends and all: the buffer always suffices, so that nobody needs to check.
-static_assert(kStatusLine.size() + kDate.size() + kDateBytes + kEchoType.size() + kLength.size() +
-                  kRetryAfter.size() + kAllow.size() + kRequestId.size() + RequestId::kMostBytes +
-                  kKeepAlive.size() + 3 * kMaxDigits + 40 + 14 + longest_text() <=
+static_assert(kStatusLine.size() + kDate.size() + HttpDate::kBytes + kEchoType.size() +
+                  kLength.size() + kRetryAfter.size() + kAllow.size() + kRequestId.size() +
+                  RequestId::kMostBytes + kKeepAlive.size() + 3 * kMaxDigits + 40 + 14 +
+                  longest_text() <=
               kMaxLocalResponse);
 
-char* put(char* at, std::string_view text) noexcept {
-  std::memcpy(at, text.data(), text.size());
-  return at + text.size();
+void write_status_line(Writer& to, std::uint16_t status) noexcept {
+  to << kStatusLine << std::uint64_t{status} << " " << reason_phrase(status) << "\r\n";
 }
 
-char* put(char* at, std::uint64_t number) noexcept {
-  return std::to_chars(at, at + kMaxDigits, number).ptr;
+void write_date(Writer& to, std::string_view date) noexcept {
+  if (date.size() == HttpDate::kBytes) to << kDate << date << "\r\n";
 }
 
-char* put_status_line(char* at, std::uint16_t status) noexcept {
-  at = put(at, kStatusLine);
-  at = put(at, std::uint64_t{status});
-  at = put(at, " ");
-  at = put(at, reason_phrase(status));
-  return put(at, "\r\n");
-}
-
-char* put_date(char* at, std::string_view date) noexcept {
-  if (date.size() != kDateBytes) return at;
-  at = put(at, kDate);
-  at = put(at, date);
-  return put(at, "\r\n");
-}
-
-char* put_length(char* at, std::size_t length) noexcept {
-  at = put(at, kLength);
-  at = put(at, std::uint64_t{length});
-  return put(at, "\r\n");
+void write_length(Writer& to, std::size_t length) noexcept {
+  to << kLength << std::uint64_t{length} << "\r\n";
 }
 
 // X-Request-Id, Connection, and the empty line.
-char* put_end(char* at, const LocalResponse& response) noexcept {
-  if (!response.request_id.empty()) {
-    at = put(at, kRequestId);
-    at = put(at, response.request_id);
-    at = put(at, "\r\n");
-  }
+void write_end(Writer& to, const LocalResponse& response) noexcept {
+  if (!response.request_id.empty()) to << kRequestId << response.request_id << "\r\n";
   if (response.close) {
-    at = put(at, kClose);
+    to << kClose;
   } else if (response.keep_alive_10) {
-    at = put(at, kKeepAlive);
+    to << kKeepAlive;
   }
-  return put(at, "\r\n");
+  to << "\r\n";
 }
 
 bool may_be_secret(FieldId id) noexcept {
@@ -132,57 +110,50 @@ std::string_view line_of(const MessageHead& head, std::uint32_t i) noexcept {
   return {head.bytes + begin, (last ? head.size - 2 : head.fields[i + 1].name_at) - begin};
 }
 
-// The request without its secrets: written to `at`, if there is one. Returns its length.
-std::size_t echo(const RequestHead& head, char* at) noexcept {
-  std::size_t size = 0;
-  const auto add = [&](std::string_view text) {
-    if (at != nullptr) at = put(at, text);
-    size += text.size();
-  };
+// The request without its secrets, piece by piece.
+template <class Take>
+void echo(const RequestHead& head, Take take) noexcept {
   const char* const begin = head.method.data();  // an empty line may have come before it
   const std::uint32_t fields_at = head.field_count != 0 ? head.fields[0].name_at : head.size - 2;
-  add({begin, static_cast<std::size_t>(head.bytes + fields_at - begin)});
+  take(std::string_view(begin, static_cast<std::size_t>(head.bytes + fields_at - begin)));
   for (std::uint32_t i = 0; i < head.field_count; ++i) {
-    if (!may_be_secret(head.fields[i].id)) add(line_of(head, i));
+    if (!may_be_secret(head.fields[i].id)) take(line_of(head, i));
   }
-  add("\r\n");
-  return size;
+  take(std::string_view("\r\n"));
 }
 
 }  // namespace
 
 std::size_t write_local_response(const LocalResponse& response, char* out) noexcept {
   const RejectReasonInfo& info = describe(response.reason);
-  const bool is_bad = response.reason == RejectReason::kBadRequest;
-  const std::string_view text = is_bad ? describe(response.fault) : info.text;
-  char* at = put_status_line(out, info.status);
-  at = put_date(at, response.date);
-  at = put(at, kType);
-  at = put_length(at, text.size() + 1);
-  if (info.status == 405) at = put(at, kAllow);
+  const std::string_view text = client_text(response.reason, response.fault);
+  Writer to(out, kMaxLocalResponse);
+  write_status_line(to, info.status);
+  write_date(to, response.date);
+  to << kType;
+  write_length(to, text.size() + 1);
+  if (info.status == 405) to << kAllow;
   if (response.retry_after_s != 0) {
-    at = put(at, kRetryAfter);
-    at = put(at, std::uint64_t{response.retry_after_s});
-    at = put(at, "\r\n");
+    to << kRetryAfter << std::uint64_t{response.retry_after_s} << "\r\n";
   }
-  at = put_end(at, response);
-  if (!response.head_only) {
-    at = put(at, text);
-    at = put(at, "\n");
-  }
-  return static_cast<std::size_t>(at - out);
+  write_end(to, response);
+  if (!response.head_only) to << text << "\n";
+  return to.size();
 }
 
 std::size_t write_recipient_response(const RequestHead& head, const LocalResponse& response,
                                      char* out) noexcept {
   const bool traces = head.method == "TRACE";
-  char* at = put_status_line(out, describe(response.reason).status);
-  at = put_date(at, response.date);
-  at = put(at, traces ? kEchoType : kAllow);
-  at = put_length(at, traces ? echo(head, nullptr) : 0);
-  at = put_end(at, response);
-  if (traces) at += echo(head, at);
-  return static_cast<std::size_t>(at - out);
+  Writer to(out, head.size + kMaxLocalResponse);
+  write_status_line(to, describe(response.reason).status);
+  write_date(to, response.date);
+  to << (traces ? kEchoType : kAllow);
+  std::size_t length = 0;
+  if (traces) echo(head, [&](std::string_view piece) { length += piece.size(); });
+  write_length(to, length);
+  write_end(to, response);
+  if (traces) echo(head, [&](std::string_view piece) { to << piece; });
+  return to.size();
 }
 
 }  // namespace ringmaster

@@ -2,9 +2,10 @@
 // only where somebody asks. One a worker.
 #pragma once
 
-#include <array>
 #include <ctime>
 #include <string_view>
+
+#include "shared/base/http_date.h"
 
 namespace ringmaster {
 
@@ -16,8 +17,8 @@ class DateCache {
   std::string_view at(std::time_t second) noexcept;
 
  private:
-  std::time_t second_ = -1;  // that text_ shows
-  std::array<char, 29> text_;
+  std::time_t second_ = 0;  // that date_ shows
+  HttpDate date_{second_};
 };
 
 }  // namespace ringmaster

@@ -83,10 +83,8 @@ std::string_view AccessLineWriter::write(const AccessLine& line) noexcept {
   put(R"(,"status":)");
   r.status == 0 ? put("null") : put_number(r.status);
   put_field(R"(,"outcome":)", kRequestOutcomeLabels[static_cast<std::size_t>(r.outcome)]);
-  const bool has_reason =
-      r.outcome == RequestOutcome::kRefused || r.outcome == RequestOutcome::kCut;
-  put_field(R"(,"reason":)", has_reason ? describe(r.reason).label : std::string_view());
-  const bool is_bad = has_reason && r.reason == RejectReason::kBadRequest;
+  put_field(R"(,"reason":)", r.has_reason() ? describe(r.reason).label : std::string_view());
+  const bool is_bad = r.has_reason() && r.reason == RejectReason::kBadRequest;
   put_field(R"(,"detail":)", is_bad ? describe(r.fault()) : std::string_view());
   put_field(R"(,"backend":)", line.backend);
   put(R"(,"retries":)");
