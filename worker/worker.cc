@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <sys/signalfd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "worker/acceptor.h"
@@ -96,7 +98,9 @@ class Worker {
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGUSR1);
     ::sigprocmask(SIG_BLOCK, &mask, nullptr);
-    return UniqueFd(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+    UniqueFd signals(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals.is_open()) throw std::system_error(errno, std::generic_category(), "signalfd");
+    return signals;
   }
 
   void on_signal() {
@@ -194,12 +198,15 @@ class Worker {
 int run_worker(WorkerBirth birth) {
   log::start(fmt::format("worker {}", birth.slot), birth.config.log.level);
   uv_loop_t loop;
-  if (uv_loop_init(&loop) != 0) return kWorkerCannotStart;
+  if (const int error = uv_loop_init(&loop); error != 0) {
+    log::error("cannot start: event loop: {}", uv_strerror(error));
+    return kWorkerCannotStart;
+  }
   // The process ends right after: what is still open goes with it, and nothing waits for it.
   Worker* worker = nullptr;
   try {
     worker = new Worker(&loop, std::move(birth));
-  } catch (const std::exception& error) {  // no memory, or no thread (for the access log) to be had
+  } catch (const std::exception& error) {  // no memory, descriptor or thread to be had
     log::error("cannot start: {}", error.what());
     return kWorkerCannotStart;
   }

@@ -22,10 +22,9 @@ Timer::~Timer() {
 }
 
 TimerWheel::TimerWheel(uv_loop_t* loop)
-    : loop_(loop), clock_(new uv_timer_t), last_tick_(uv_now(loop) / kTickMs) {
-  uv_timer_init(loop, clock_.get());
-  clock_->data = this;
-}
+    : loop_(loop),
+      clock_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
+      last_tick_(uv_now(loop) / kTickMs) {}
 
 // Of a linked timer: when its slot is run next.
 std::uint64_t TimerWheel::tick_of(const Timer& timer) const noexcept {
