@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <exception>
 #include <system_error>
@@ -17,7 +18,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr std::uint64_t kBeatMs = 200;
+constexpr std::chrono::milliseconds kBeat{200};
 constexpr std::uint32_t kBeatsALook = 5;
 
 // The parts of a worker and what it does when the master rings.
@@ -53,12 +54,7 @@ class Worker {
 
  private:
   void start() {
-    uv_timer_start(
-        beat_.get(),
-        [](uv_timer_t* timer) noexcept {
-          if (auto* self = owner_of<Worker>(timer)) self->on_beat();
-        },
-        0, kBeatMs);
+    start_timer<&Worker::on_beat>(beat_, {}, kBeat);
     // Right before the kernel is asked: what timers do still belongs to the turn before.
     uv_prepare_start(turn_.get(), [](uv_prepare_t* prepare) noexcept {
       auto* self = owner_of<Worker>(prepare);
@@ -119,14 +115,7 @@ class Worker {
       is_orphan_ = true;
       if (!context_.draining) log::warning("master is gone: closing the listeners and draining");
       drain(/*hands_over=*/false);
-      const auto patience =
-          static_cast<std::uint64_t>(context_.config.server.drain_timeout.count());
-      uv_timer_start(
-          grace_.get(),
-          [](uv_timer_t* timer) noexcept {
-            if (auto* self = owner_of<Worker>(timer)) self->cut();
-          },
-          patience, 0);
+      start_timer<&Worker::cut>(grace_, context_.config.server.drain_timeout);
       return;
     }
     const WorkerOrder order = context_.slot.order();

@@ -6,6 +6,8 @@
 
 #include <uv.h>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <system_error>
 #include <type_traits>
@@ -56,6 +58,21 @@ OwnedHandle<Handle> open_handle(void* owner, Init init, uv_loop_t* loop, Args...
 template <class Owner, class Handle>
 Owner* owner_of(const Handle* handle) noexcept {
   return static_cast<Owner*>(handle->data);
+}
+
+template <class Owner>
+void call_owner_of(const uv_timer_t* timer, void (Owner::*method)()) noexcept {
+  if (auto* owner = owner_of<Owner>(timer)) (owner->*method)();
+}
+
+// start_timer<&Owner::on_timer>(timer, after): has it called on the timer's owner, once, or again
+// and again with `every`. Owner must be the very class whose `this` open_handle() was given.
+template <auto kMethod>
+void start_timer(const OwnedHandle<uv_timer_t>& timer, std::chrono::milliseconds after,
+                 std::chrono::milliseconds every = {}) noexcept {
+  const auto call = [](uv_timer_t* due) noexcept { call_owner_of(due, kMethod); };
+  uv_timer_start(timer.get(), call, static_cast<std::uint64_t>(after.count()),
+                 static_cast<std::uint64_t>(every.count()));
 }
 
 template <class Handle>
