@@ -14,12 +14,12 @@ namespace ringmaster {
 namespace {
 
 constexpr int kLargestBatch = 4;
-constexpr std::uint64_t kLookAwayMs = 2;
-constexpr std::uint64_t kFullMs = 10;
+constexpr std::chrono::milliseconds kLookAway{2};
+constexpr std::chrono::milliseconds kFull{10};
 // Then it accepts all the same, for so long: the others may be stopped, and nobody else would.
 constexpr std::uint32_t kMostLookAways = 25;
 constexpr std::uint64_t kAloneMs = 1'000;
-constexpr std::uint64_t kNoDescriptorsMs = 100;
+constexpr std::chrono::milliseconds kNoDescriptors{100};
 
 }  // namespace
 
@@ -65,7 +65,7 @@ bool Acceptor::keeps_newcomers_waiting() {
         "connections wait in the kernel's queue, unanswered{}",
         limit_, full_lines_.note());
   }
-  look_away_from_newcomers(kFullMs);
+  look_away_from_newcomers(kFull);
   return true;
 }
 
@@ -86,7 +86,7 @@ bool Acceptor::leaves_it_to_others() {
     alone_until_ms_ = now + kAloneMs;
     return false;
   }
-  look_away(kLookAwayMs);
+  look_away(kLookAway);
   return true;
 }
 
@@ -95,7 +95,7 @@ bool Acceptor::leaves_it_to_others() {
 void Acceptor::receive_batch() {
   for (int i = 0; i < kLargestBatch; ++i) {
     if (leaves_it_to_others()) return;
-    if (!has_room_for_descriptors()) return look_away(kNoDescriptorsMs);
+    if (!has_room_for_descriptors()) return look_away(kNoDescriptors);
     if (!receive_one()) break;
   }
   handed_.clear();
@@ -146,7 +146,7 @@ int Acceptor::accept_batch(int listener, int most) {
               "lower server.max_connections{}",
               why, short_lines_.note());
         }
-        look_away(kNoDescriptorsMs);
+        look_away(kNoDescriptors);
       }
       return i;
     }
@@ -168,18 +168,15 @@ Acceptor::Shares Acceptor::look_at_shares() const noexcept {
   return shares;
 }
 
-void Acceptor::look_away(std::uint64_t for_ms) {
+void Acceptor::look_away(std::chrono::milliseconds time) {
   if (!pause_) return;  // closing
   uv_poll_stop(hand_over_poll_.get());
-  look_away_from_newcomers(for_ms);
+  look_away_from_newcomers(time);
 }
 
-void Acceptor::look_away_from_newcomers(std::uint64_t for_ms) {
+void Acceptor::look_away_from_newcomers(std::chrono::milliseconds time) {
   for (auto& poll : polls_) uv_poll_stop(poll.get());
-  const auto look_again = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<Acceptor>(timer)) self->watch();
-  };
-  uv_timer_start(pause_.get(), look_again, for_ms, 0);
+  start_timer<&Acceptor::watch>(pause_, time);
 }
 
 void Acceptor::close() {

@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -46,8 +47,8 @@ class Acceptor {
     std::uint64_t others;  // connections that are not ours
   };
   Shares look_at_shares() const noexcept;
-  void look_away(std::uint64_t for_ms);
-  void look_away_from_newcomers(std::uint64_t for_ms);
+  void look_away(std::chrono::milliseconds time);
+  void look_away_from_newcomers(std::chrono::milliseconds time);
   void watch();
 
   // Borrowed: the worker's.

@@ -3,13 +3,14 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace ringmaster {
 namespace {
 
 // A quiet moment shows within a step or two; in steady traffic only what a whole round did not need
 // is surplus.
-constexpr std::uint64_t kStepMs = 20;
+constexpr std::chrono::milliseconds kStep{20};
 constexpr unsigned kStepsPerRound = 50;
 constexpr std::size_t kWorthTrimming = 256 * 1024;
 constexpr unsigned kStepsBetweenTrims = 5;  // malloc_trim() looks at everything there is
@@ -35,12 +36,7 @@ bool Housekeeping::has_surplus() const noexcept {
 void Housekeeping::start() {
   stepping_ = true;
   trimmed_at_ = steps_ - kStepsBetweenTrims;  // long ago
-  uv_timer_start(
-      timer_.get(),
-      [](uv_timer_t* timer) noexcept {
-        if (auto* self = owner_of<Housekeeping>(timer)) self->step();
-      },
-      kStepMs, kStepMs);
+  start_timer<&Housekeeping::step>(timer_, kStep, kStep);
 }
 
 void Housekeeping::step() {

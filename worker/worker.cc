@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <sys/signalfd.h>
 
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 #include "worker/acceptor.h"
@@ -15,7 +18,7 @@
 namespace ringmaster {
 namespace {
 
-constexpr std::uint64_t kBeatMs = 200;
+constexpr std::chrono::milliseconds kBeat{200};
 constexpr std::uint32_t kBeatsALook = 5;
 
 // The parts of a worker and what it does when the master rings.
@@ -51,12 +54,7 @@ class Worker {
 
  private:
   void start() {
-    uv_timer_start(
-        beat_.get(),
-        [](uv_timer_t* timer) noexcept {
-          if (auto* self = owner_of<Worker>(timer)) self->on_beat();
-        },
-        0, kBeatMs);
+    start_timer<&Worker::on_beat>(beat_, {}, kBeat);
     // Right before the kernel is asked: what timers do still belongs to the turn before.
     uv_prepare_start(turn_.get(), [](uv_prepare_t* prepare) noexcept {
       auto* self = owner_of<Worker>(prepare);
@@ -96,7 +94,9 @@ class Worker {
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGUSR1);
     ::sigprocmask(SIG_BLOCK, &mask, nullptr);
-    return UniqueFd(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+    UniqueFd signals(::signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals.is_open()) throw std::system_error(errno, std::generic_category(), "signalfd");
+    return signals;
   }
 
   void on_signal() {
@@ -115,14 +115,7 @@ class Worker {
       is_orphan_ = true;
       if (!context_.draining) log::warning("master is gone: closing the listeners and draining");
       drain(/*hands_over=*/false);
-      const auto patience =
-          static_cast<std::uint64_t>(context_.config.server.drain_timeout.count());
-      uv_timer_start(
-          grace_.get(),
-          [](uv_timer_t* timer) noexcept {
-            if (auto* self = owner_of<Worker>(timer)) self->cut();
-          },
-          patience, 0);
+      start_timer<&Worker::cut>(grace_, context_.config.server.drain_timeout);
       return;
     }
     const WorkerOrder order = context_.slot.order();
@@ -194,12 +187,15 @@ class Worker {
 int run_worker(WorkerBirth birth) {
   log::start(fmt::format("worker {}", birth.slot), birth.config.log.level);
   uv_loop_t loop;
-  if (uv_loop_init(&loop) != 0) return kWorkerCannotStart;
+  if (const int error = uv_loop_init(&loop); error != 0) {
+    log::error("cannot start: event loop: {}", uv_strerror(error));
+    return kWorkerCannotStart;
+  }
   // The process ends right after: what is still open goes with it, and nothing waits for it.
   Worker* worker = nullptr;
   try {
     worker = new Worker(&loop, std::move(birth));
-  } catch (const std::exception& error) {  // no memory, or no thread (for the access log) to be had
+  } catch (const std::exception& error) {  // no memory, descriptor or thread to be had
     log::error("cannot start: {}", error.what());
     return kWorkerCannotStart;
   }

@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "master/lend_buffer.h"
 #include "shared/base/clock.h"
 #include "shared/base/line_limit.h"
 #include "shared/base/log.h"
@@ -15,13 +16,6 @@ namespace {
 
 // There is always room for an answer of this size: a probe's, say.
 constexpr std::size_t kSmall = 16 << 10;
-
-// The master has one thread and libuv reads into the buffer right before it calls back: one serves
-// all.
-void lend_buffer(uv_handle_t*, std::size_t, uv_buf_t* buffer) noexcept {
-  static char bytes[16'384];
-  *buffer = uv_buf_init(bytes, sizeof bytes);
-}
 
 AdminResponse not_found() {
   return {.status = 404, .body = "there is nothing here\n"};
@@ -173,10 +167,7 @@ void AdminConnection::on_timer() {
 }
 
 void AdminConnection::set_timer(std::chrono::milliseconds delay) {
-  const auto expire = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<AdminConnection>(timer)) self->on_timer();
-  };
-  uv_timer_start(timer_.get(), expire, static_cast<std::uint64_t>(delay.count()), 0);
+  start_timer<&AdminConnection::on_timer>(timer_, delay);
 }
 
 }  // namespace ringmaster

@@ -149,10 +149,7 @@ void BackendWatch::verify_report() {
 }
 
 void BackendWatch::probe_after(Duration delay) {
-  const auto tick = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<BackendWatch>(timer)) self->on_timer();
-  };
-  uv_timer_start(timer_.get(), tick, static_cast<std::uint64_t>(delay.count()), 0);
+  start_timer<&BackendWatch::on_timer>(timer_, delay);
 }
 
 void BackendWatch::on_timer() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "master/lend_buffer.h"
 #include "master/version.h"
 #include "shared/base/shortage.h"
 
@@ -13,13 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxHeadBytes = 65'536;
 constexpr std::size_t kMaxDiscardedBytes = 262'144;  // of a body that no one asked for
-
-// The master has one thread and libuv reads into the buffer right before it calls back: one serves
-// all.
-void lend_buffer(uv_handle_t*, std::size_t, uv_buf_t* buffer) noexcept {
-  static char bytes[16'384];
-  *buffer = uv_buf_init(bytes, sizeof bytes);
-}
 
 // Interim responses (RFC 9110 section 15.2) are passed over; 101 is final, nothing but tunnel
 // follows it.
@@ -86,13 +80,10 @@ void HealthProbe::connect(const SocketAddress& address) {
   early_error_ = plain_connect_error(error, address);
   // Before it is connected, or libuv would register the descriptor twice.
   if (early_error_ == 0 && !connection_->request.empty()) read();
-  const auto expire = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<HealthProbe>(timer)) self->on_deadline();
-  };
   uv_update_time(deadline_->loop);  // the callback that we are in may have taken its time
-  const auto timeout_ms = static_cast<std::uint64_t>(config_.timeout.count());
-  due_ms_ = uv_now(deadline_->loop) + timeout_ms;
-  uv_timer_start(deadline_.get(), expire, early_error_ == 0 ? timeout_ms : 0, 0);
+  due_ms_ = uv_now(deadline_->loop) + static_cast<std::uint64_t>(config_.timeout.count());
+  start_timer<&HealthProbe::on_deadline>(deadline_,
+                                         early_error_ == 0 ? config_.timeout : Duration{0});
 }
 
 void HealthProbe::read() {
@@ -174,8 +165,7 @@ void HealthProbe::on_deadline() {
   if (!std::exchange(extended_, true)) {
     const std::uint64_t late_ms = uv_now(deadline_->loop) - due_ms_;
     const std::uint64_t more_ms = std::clamp<std::uint64_t>(late_ms, 1, timeout_ms + 1);
-    uv_timer_start(deadline_.get(), deadline_->timer_cb, more_ms, 0);
-    return;
+    return start_timer<&HealthProbe::on_deadline>(deadline_, Duration(more_ms));
   }
   conclude(HealthCause::kTimeout, fmt::format("no answer within {} ms", timeout_ms));
 }

@@ -89,10 +89,7 @@ class Resolver::Name {
 };
 
 void Resolver::Name::arm(Duration delay) {
-  const auto tick = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<Name>(timer)) self->on_timer();
-  };
-  uv_timer_start(timer_.get(), tick, static_cast<std::uint64_t>(delay.count()), 0);
+  start_timer<&Name::on_timer>(timer_, delay);
 }
 
 void Resolver::Name::on_timer() {

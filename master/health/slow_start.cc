@@ -28,11 +28,8 @@ void SlowStart::begin() {
 void SlowStart::go_on() {
   if (shared_.ramp_began_ms() == 0) return;
   if (passed_ms() >= whole_ms_) return end();
-  const auto step = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<SlowStart>(timer)) self->on_step();
-  };
   timer_ = open_handle<uv_timer_t>(this, uv_timer_init, loop_);
-  uv_timer_start(timer_.get(), step, step_ms(), step_ms());
+  start_timer<&SlowStart::on_step>(timer_, Duration(step_ms()), Duration(step_ms()));
 }
 
 void SlowStart::end() noexcept {

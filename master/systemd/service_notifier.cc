@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -40,12 +41,9 @@ void ServiceNotifier::status(std::string_view line) {
 void ServiceNotifier::watchdog() {
   std::uint64_t limit_us = 0;
   if (sd_watchdog_enabled(0, &limit_us) <= 0) return;
-  const std::uint64_t period_ms = std::max<std::uint64_t>(limit_us / 2000, 1);
+  const std::chrono::milliseconds period(std::max<std::uint64_t>(limit_us / 2000, 1));
   watchdog_ = open_handle<uv_timer_t>(this, uv_timer_init, loop_);
-  const auto ping = [](uv_timer_t* timer) noexcept {
-    if (auto* self = owner_of<ServiceNotifier>(timer)) self->send_watchdog();
-  };
-  uv_timer_start(watchdog_.get(), ping, 0, period_ms);
+  start_timer<&ServiceNotifier::send_watchdog>(watchdog_, {}, period);
 }
 
 void ServiceNotifier::send_watchdog() {

@@ -6,7 +6,10 @@
 
 #include <uv.h>
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <system_error>
 #include <type_traits>
 
 namespace ringmaster {
@@ -27,13 +30,26 @@ struct CloseThenDelete {  // the handle must have been initialised
 template <class Handle>
 using OwnedHandle = std::unique_ptr<Handle, CloseThenDelete<Handle>>;
 
+// What cannot be done without the handle, for the log.
+constexpr const char* use_of(const uv_poll_t*) noexcept {
+  return "cannot watch a descriptor";
+}
+constexpr const char* use_of(const uv_signal_t*) noexcept {
+  return "cannot watch a signal";
+}
+constexpr const char* use_of(const void*) noexcept {
+  return "cannot open a libuv handle";
+}
+
 // open_handle<uv_tcp_t>(owner, uv_tcp_init, loop): a handle that libuv's `init` set up and whose
-// callbacks find `owner`. Null where `init` refused, which only those can do that take a descriptor
-// or make one.
+// callbacks find `owner`. Throws std::system_error where `init` refused, which only those can do
+// that take a descriptor or make one: these are opened while a process starts.
 template <class Handle, class Init, class... Args>
 OwnedHandle<Handle> open_handle(void* owner, Init init, uv_loop_t* loop, Args... args) {
   auto handle = std::make_unique<Handle>();
-  if (init(loop, handle.get(), args...) != 0) return nullptr;
+  if (const int error = init(loop, handle.get(), args...); error != 0) {
+    throw std::system_error(-error, std::generic_category(), use_of(handle.get()));
+  }
   handle->data = owner;
   return OwnedHandle<Handle>(handle.release());
 }
@@ -42,6 +58,21 @@ OwnedHandle<Handle> open_handle(void* owner, Init init, uv_loop_t* loop, Args...
 template <class Owner, class Handle>
 Owner* owner_of(const Handle* handle) noexcept {
   return static_cast<Owner*>(handle->data);
+}
+
+template <class Owner>
+void call_owner_of(const uv_timer_t* timer, void (Owner::*method)()) noexcept {
+  if (auto* owner = owner_of<Owner>(timer)) (owner->*method)();
+}
+
+// start_timer<&Owner::on_timer>(timer, after): has it called on the timer's owner, once, or again
+// and again with `every`. Owner must be the very class whose `this` open_handle() was given.
+template <auto kMethod>
+void start_timer(const OwnedHandle<uv_timer_t>& timer, std::chrono::milliseconds after,
+                 std::chrono::milliseconds every = {}) noexcept {
+  const auto call = [](uv_timer_t* due) noexcept { call_owner_of(due, kMethod); };
+  uv_timer_start(timer.get(), call, static_cast<std::uint64_t>(after.count()),
+                 static_cast<std::uint64_t>(every.count()));
 }
 
 template <class Handle>

@@ -1,12 +1,13 @@
 #include "worker/client/client_connections.h"
 
+#include <chrono>
 #include <utility>
 
 namespace ringmaster {
 namespace {
 
 // The others take what waits in the channel within a turn of their loops.
-constexpr std::uint64_t kHandOverAgainMs = 2;
+constexpr std::chrono::milliseconds kHandOverAgain{2};
 // After so many newcomers in a row with whom no request came, only one in so many is asked.
 constexpr std::uint32_t kFewSilent = 4;
 constexpr std::uint32_t kAskOneIn = 16;
@@ -54,11 +55,11 @@ void ClientConnections::hand_over_all() {
 
 void ClientConnections::hand_over_later() {
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(again_.get())) != 0) return;
-  const auto again = [](uv_timer_t* timer) noexcept {
-    auto* self = owner_of<ClientConnections>(timer);
-    if (self != nullptr && self->context_.hands_over) self->hand_over_all();
-  };
-  uv_timer_start(again_.get(), again, kHandOverAgainMs, 0);
+  start_timer<&ClientConnections::hand_over_again>(again_, kHandOverAgain);
+}
+
+void ClientConnections::hand_over_again() {
+  if (context_.hands_over) hand_over_all();
 }
 
 std::uint32_t ClientConnections::find_upstream(std::string_view name) const noexcept {

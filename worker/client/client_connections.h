@@ -42,6 +42,7 @@ class ClientConnections {
   std::uint32_t find_upstream(std::string_view name) const noexcept;
 
  private:
+  void hand_over_again();
   Gauge* gauge_of(ClientConnection::State state) noexcept;
   ClientConnection& admit(const IpAddress& peer);
   void link(ClientConnection& connection) noexcept;

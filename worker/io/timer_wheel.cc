@@ -22,10 +22,9 @@ Timer::~Timer() {
 }
 
 TimerWheel::TimerWheel(uv_loop_t* loop)
-    : loop_(loop), clock_(new uv_timer_t), last_tick_(uv_now(loop) / kTickMs) {
-  uv_timer_init(loop, clock_.get());
-  clock_->data = this;
-}
+    : loop_(loop),
+      clock_(open_handle<uv_timer_t>(this, uv_timer_init, loop)),
+      last_tick_(uv_now(loop) / kTickMs) {}
 
 // Of a linked timer: when its slot is run next.
 std::uint64_t TimerWheel::tick_of(const Timer& timer) const noexcept {
@@ -64,12 +63,9 @@ void TimerWheel::unlink(Timer& timer) noexcept {
 
 void TimerWheel::wake_at(std::uint64_t tick) noexcept {
   wake_tick_ = tick;
-  const auto on_tick = [](uv_timer_t* clock) noexcept {
-    if (auto* self = static_cast<TimerWheel*>(clock->data)) self->advance();
-  };
   // One that lies back, since the process was kept from running, is due at once.
   const std::uint64_t at_ms = std::max(tick * kTickMs, uv_now(loop_));
-  uv_timer_start(clock_.get(), on_tick, at_ms - uv_now(loop_), 0);
+  start_timer<&TimerWheel::advance>(clock_, std::chrono::milliseconds(at_ms - uv_now(loop_)));
 }
 
 void TimerWheel::wake_for_next() noexcept {
