@@ -133,6 +133,10 @@ Result<UniqueFd> connect_to_control_socket(const std::string& path, std::chrono:
   const timeval wait{.tv_sec = patience.count(), .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);  // of connect() too
   if (connect(socket.get(), *address) == 0) return socket;
+  if (errno == EACCES) {
+    return Error{"cannot connect to the control socket " + path +
+                 ": only root and the user that the service runs as may"};
+  }
   if (errno != EAGAIN) return failed("cannot connect to the control socket", path);
   return Error{"cannot connect to the control socket " + path + ": " + std::to_string(wait.tv_sec) +
                " s long the master has taken up nobody: it hangs, or is stopped"};

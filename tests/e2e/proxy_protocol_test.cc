@@ -131,6 +131,9 @@ TEST(ProxyProtocol, WhoSendsNoValidHeaderIsClosedAndCounted) {
     connection.send("PROXY TC");
   }
   EXPECT_TRUE(is_counted(ringmaster, ++refused));
+  EXPECT_NE(ringmaster.process().log().find(
+                "a connection from 127.0.0.1 had no valid PROXY header and was closed"),
+            std::string::npos);
   { Client connection(ringmaster.endpoint()); }  // somebody looked whether the port is open
   Client connection(ringmaster.endpoint());
   connection.send(v1("192.0.2.1"));

@@ -1,6 +1,7 @@
 // The flight recorder: what an operator is told of a request, also of one that died with its
 // worker.
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <csignal>
 #include <map>
@@ -129,6 +130,20 @@ TEST(Recorder, TellsWhyARequestWasAskedAgain) {
     EXPECT_EQ(request.at("trail").at(0).at("backend"), "s2");
     EXPECT_EQ(request.at("trail").at(0).at("what"), "upstream_closed");
   }
+}
+
+// What the backend says before it has an answer is not the answer.
+TEST(Recorder, TellsWhenTheAnswerBeganAndNotWhatCameBeforeIt) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 103 Early Hints\r\n\r\n");
+                    ::poll(nullptr, 0, 300);
+                    conversation.reply({});
+                  }));
+  Ringmaster ringmaster(kOneWorker + backend.toml());
+  Client client(ringmaster.endpoint());
+  const Response response = client.get("/");
+  const Json request = why(ringmaster, response.field("X-Request-Id"));
+  EXPECT_GE(request.at("first_byte_ms").get<double>(), 300);
 }
 
 TEST(Recorder, TellsWhyARequestWasRefused) {

@@ -142,6 +142,7 @@ bool ClientConnection::read_proxy_header() {
 void ClientConnection::refuse_proxy_header() {
   constexpr auto kReason = static_cast<std::size_t>(RejectReason::kBadProxyHeader);
   all_.context().metrics.worker.rejected[kReason].add();
+  all_.tell_of_bad_proxy_header(peer_);
   close();
 }
 

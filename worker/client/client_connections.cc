@@ -108,6 +108,14 @@ void ClientConnections::recount(ClientConnection::State from, ClientConnection::
   context_.slot.set_connections(--size_);
 }
 
+void ClientConnections::tell_of_bad_proxy_header(const IpAddress& peer) {
+  if (!bad_headers_.admits(uv_now(context_.loop))) return;
+  log::warning(
+      "a connection from {} had no valid PROXY header and was closed: server.proxy_protocol is on "
+      "here, is it in the balancer in front?{}",
+      peer.to_string(), bad_headers_.note());
+}
+
 void ClientConnections::link(ClientConnection& connection) noexcept {
   connection.next_ = first_;
   if (first_ != nullptr) first_->previous_ = &connection;

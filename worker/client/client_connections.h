@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shared/base/line_limit.h"
 #include "shared/base/uv_handle.h"
 #include "worker/client/client_connection.h"
 #include "worker/proxy/proxy.h"
@@ -38,6 +39,8 @@ class ClientConnections {
                ClientConnection& connection) noexcept;
   void bury(ClientConnection& connection) noexcept;
   void hand_over_later();
+  // `peer` sent no valid PROXY header: all of them do where the balancer in front is not told to.
+  [[gnu::cold]] void tell_of_bad_proxy_header(const IpAddress& peer);
   // The index of a backend by name, or HashRing::kNone.
   std::uint32_t find_upstream(std::string_view name) const noexcept;
 
@@ -55,8 +58,9 @@ class ClientConnections {
   ObjectPool<ClientConnection> memory_;
   OwnedHandle<uv_timer_t> again_;      // until the hand-over channel takes more
   ClientConnection* first_ = nullptr;  // the newest
-  std::uint32_t came_silent_ = 0;      // newcomers in a row with whom no request came
-  std::uint32_t size_ = 0;             // open, those about to close not counted
+  log::LineLimit bad_headers_{1, 60'000};
+  std::uint32_t came_silent_ = 0;  // newcomers in a row with whom no request came
+  std::uint32_t size_ = 0;         // open, those about to close not counted
 };
 
 }  // namespace ringmaster

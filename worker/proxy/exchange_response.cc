@@ -1,8 +1,6 @@
 // The response's way to the client: its head checked and rewritten, its body as it comes, with back
 // pressure. A broken message is never passed on as a complete one: 502 before the head went out,
 // cut off after.
-#include <utility>
-
 #include "worker/http/connection_options.h"
 #include "worker/proxy/exchange.h"
 
@@ -20,7 +18,8 @@ void Exchange::on_upstream_data() {
   // Not a byte of the request had gone out when it came: whatever this is, it is no answer to it.
   const bool unasked = !was_asked() || (!attempt_.response_begun && came_before_request());
   if (phase_ == Phase::kAwaiting && unasked) return lose_upstream();
-  if (!std::exchange(attempt_.response_begun, true)) record_first_byte();
+  attempt_.response_begun = true;
+  if (record_.first_byte_us == RequestRecord::kNever) record_first_byte();
   // An interim response may still be on its way out; all else waits behind it.
   if (client_.stream().is_writing()) return upstream_->stream().stop_reading();
   if (phase_ == Phase::kAwaiting) return read_response_head();
@@ -99,7 +98,9 @@ bool Exchange::relay_interim() {
   attempt_.status = 0;
   arm_while_awaiting();
   if (!flushed) upstream_->stream().stop_reading();
-  return flushed && !upstream_->input()->is_empty();
+  const bool goes_on = !upstream_->input()->is_empty();
+  if (!goes_on) record_.first_byte_us = RequestRecord::kNever;  // its answer is still to come
+  return flushed && goes_on;
 }
 
 void Exchange::begin_response() {
