@@ -26,10 +26,12 @@ enum class MessageFault : std::uint8_t {
   kTraceBody,
   kMaxForwards,
   kBody,
+  kTls,
+  kProxyHeader,
 };
 
 // The body of the answer, without its line end.
-inline constexpr std::array<std::string_view, 14> kMessageFaultTexts{
+inline constexpr std::array<std::string_view, 16> kMessageFaultTexts{
     "Bad Request: the message breaks HTTP/1.1's rules",
     "Bad Request: the request line is not METHOD SP TARGET SP HTTP/1.1",
     "Bad Request: the target is neither a path nor an http:// URL",
@@ -44,8 +46,11 @@ inline constexpr std::array<std::string_view, 14> kMessageFaultTexts{
     "Bad Request: a TRACE request has no body",
     "Bad Request: Max-Forwards is there twice, or is not a number",
     "Bad Request: the chunked body is broken",
+    "Bad Request: this looks like TLS, and the port speaks plain HTTP",
+    "Bad Request: this looks like a PROXY header, and the port expects none",
 };
-static_assert(static_cast<std::size_t>(MessageFault::kBody) + 1 == kMessageFaultTexts.size());
+static_assert(static_cast<std::size_t>(MessageFault::kProxyHeader) + 1 ==
+              kMessageFaultTexts.size());
 
 // Of memory that another process wrote, too.
 constexpr std::string_view describe(MessageFault fault) noexcept {

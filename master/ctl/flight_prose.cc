@@ -14,6 +14,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kIdColumn = 36;  // a UUID
 constexpr std::size_t kTargetColumn = 40;
+constexpr std::size_t kMethodColumn = 12;  // of another protocol, it may be anything
 
 std::string shortened(std::string text, std::size_t most, bool is_complete = true) {
   if (text.size() <= most) return is_complete ? text : text + "...";
@@ -100,6 +101,19 @@ std::string tell_trail(const Json& request) {
   return lines;
 }
 
+// Why it ended there, where its backend closed the connection.
+std::string tell_no_retry(const Json& request) {
+  const Json& reason = request.at("reason");
+  const bool was_closed = !reason.is_null() && text_of(reason.at("label")) == "upstream_closed";
+  const std::string method = text_of(request.at("method"));
+  if (!was_closed || (method != "POST" && method != "PATCH")) return "";
+  return fmt::format("Not asked again: a {} may have been acted upon.{}\n", method,
+                     request.at("reused").get<bool>()
+                         ? " It went over a pooled connection, which the backend may have closed "
+                           "just then (upstream.idle_timeout)."
+                         : "");
+}
+
 // Then the trail has told all there is.
 bool asked_all_in_vain(const Json& request) {
   unsigned in_vain = 0;
@@ -171,7 +185,7 @@ std::string tell(const Json& request) {
          fmt::format("{}: {} asked {}.\n", text_of(request.at("time")),
                      text_of(request.at("client")), line) +
          tell_limit(request) + tell_hash(request) + tell_trail(request) + tell_backend(request) +
-         tell_outcome(request);
+         tell_no_retry(request) + tell_outcome(request);
 }
 
 }  // namespace
@@ -183,7 +197,7 @@ std::string render_recorder_table(const std::string& json) {
     for (const Json& request : Json::parse(json)) {
       rows.push_back(
           {text_of(request.at("time")), text_of(request.at("worker")),
-           text_of(request.at("client")), text_of(request.at("method")),
+           text_of(request.at("client")), shortened(text_of(request.at("method")), kMethodColumn),
            shortened(text_of(request.at("target")), kTargetColumn,
                      request.at("target_complete").get<bool>()),
            text_of(request.at("status")), text_of(request.at("backend")),

@@ -83,7 +83,7 @@ ParseStatus RequestParser::read_request_line(const char* bytes, std::uint32_t en
   if (phase_ == Phase::kMethod) {
     at_ = skip(bytes, at_, end, kTokenChar);
     if (at_ == end) return ParseStatus::kIncomplete;
-    if (bytes[at_] != ' ' || at_ == method_) return fail(MessageFault::kRequestLine);
+    if (bytes[at_] != ' ' || at_ == method_) return fail(fault_of_line(bytes));
     method_end_ = at_++;
     // Known before anything behind it can be refused: an answer to HEAD never has a body.
     head.is_head = std::string_view(bytes + method_, method_end_ - method_) == "HEAD";
@@ -125,7 +125,7 @@ ParseStatus RequestParser::read_version(const char* bytes, std::uint32_t end) no
     at_ += static_cast<std::uint32_t>(kVersion11.size());
     return ParseStatus::kComplete;
   }
-  if (!follows(text, size, kVersionEnd)) return fail(MessageFault::kRequestLine);
+  if (!follows(text, size, kVersionEnd)) return fail(fault_of_line(bytes));
   if (size < kVersionEnd.size()) return ParseStatus::kIncomplete;
   const char major = text[5];
   const char minor = text[7];
@@ -133,6 +133,14 @@ ParseStatus RequestParser::read_version(const char* bytes, std::uint32_t end) no
   version_ = minor == '1' ? HttpVersion::k11 : HttpVersion::k10;
   at_ += static_cast<std::uint32_t>(kVersionEnd.size());
   return ParseStatus::kComplete;
+}
+
+// Who speaks another protocol here learns which; a TLS record of a handshake begins with 22.
+MessageFault RequestParser::fault_of_line(const char* bytes) const noexcept {
+  if (bytes[method_] == '\x16') return MessageFault::kTls;
+  const std::string_view method(bytes + method_,
+                                phase_ == Phase::kMethod ? 0 : method_end_ - method_);
+  return method == "PROXY" ? MessageFault::kProxyHeader : MessageFault::kRequestLine;
 }
 
 ParseStatus RequestParser::fill_request_line(const char* bytes, RequestHead& head) noexcept {

@@ -48,6 +48,7 @@ class RequestParser {
   ParseStatus finish(bool line_is_stale, const ParseLimits& limits, RequestHead& head) noexcept;
   ParseStatus fill_request_line(const char* bytes, RequestHead& head) noexcept;
   [[gnu::cold]] RejectReason reason_for_length() const noexcept;
+  [[gnu::cold]] MessageFault fault_of_line(const char* bytes) const noexcept;
   [[gnu::cold]] ParseStatus fail(Refusal refusal) noexcept;
 
   FieldSection fields_;

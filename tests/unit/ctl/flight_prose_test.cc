@@ -14,8 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 // Of a request that "a" has answered, after `what` had come of "b".
-std::string story_after(std::string_view what, unsigned attempts) {
-  const Json request = {
+Json request_after(std::string_view what, unsigned attempts) {
+  return {
       {"id", "some-id"},
       {"id_complete", true},
       {"id_given", false},
@@ -45,7 +45,13 @@ std::string story_after(std::string_view what, unsigned attempts) {
       {"bytes_in", 10},
       {"bytes_out", 20},
   };
+}
+
+std::string story_of(const Json& request) {
   return render_request_story(Json::array({request}).dump());
+}
+std::string story_after(std::string_view what, unsigned attempts) {
+  return story_of(request_after(what, attempts));
 }
 
 TEST(FlightProse, TellsOfEachBackendThatWasPassedOver) {
@@ -65,6 +71,17 @@ TEST(FlightProse, TellsOfEachBackendThatWasAskedInVain) {
     EXPECT_EQ(story.find("it failed."), story.npos) << "no reason given: " << story;
     EXPECT_NE(story.find("Asked a, "), story.npos) << story;
   }
+}
+
+TEST(FlightProse, TellsWhyAPostWasNotAskedAgain) {
+  Json request = request_after("upstream_closed", 1);
+  request["outcome"] = "refused";
+  request["status"] = 502;
+  request["reason"] = {{"label", "upstream_closed"}, {"text", "Bad Gateway"}};
+  constexpr std::string_view kWhy = "Not asked again: a POST may have been acted upon.";
+  EXPECT_EQ(story_of(request).find(kWhy), std::string::npos) << "it was a GET";
+  request["method"] = "POST";
+  EXPECT_NE(story_of(request).find(kWhy), std::string::npos);
 }
 
 }  // namespace

@@ -558,6 +558,8 @@ TEST(RequestParser, SaysWhichRuleIsBroken) {
   for (const FaultRow& row : {
            FaultRow{"GET  / HTTP/1.1\r\n", MessageFault::kRequestLine},
            FaultRow{"GET / HTTP/1.x\r\n", MessageFault::kRequestLine},
+           FaultRow{std::string("\x16\x03\x01\x02\x00\x01", 6), MessageFault::kTls},
+           FaultRow{"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", MessageFault::kProxyHeader},
            FaultRow{"GET ftp HTTP/1.1\r\n", MessageFault::kTarget},
            FaultRow{"GET * HTTP/1.1\r\n", MessageFault::kTarget},
            FaultRow{field("A : b"), MessageFault::kFieldLine},
