@@ -116,7 +116,6 @@ class DemoConnection {
 
 [[noreturn]] void serve(std::vector<Listener> listeners, std::vector<std::string> names) {
   ::prctl(PR_SET_NAME, "ringmaster-demo");
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   // A ^C in the terminal is for the balancer, which still needs us while it drains.
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGTERM, SIG_IGN);
@@ -151,7 +150,8 @@ Result<void> start_demo_backends(const std::vector<BackendConfig>& backends) {
   const pid_t child = ::fork();
   if (child < 0) return Error{"cannot start the demo backends: fork failed"};
   if (child > 0) return {};
-  if (::getppid() != parent) ::_exit(0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(0);  // it died before that
   serve(std::move(listeners), std::move(names));
 }
 

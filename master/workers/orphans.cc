@@ -1,17 +1,20 @@
 #include "master/workers/orphans.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <string>
+#include <array>
+#include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/base/shortage.h"
 #include "shared/worker_birth.h"
 
 namespace ringmaster {
@@ -20,21 +23,41 @@ namespace {
 // A child that was being forked when its master died has written its pid after this long.
 constexpr std::uint64_t kBirthMs = 2'000;
 
+struct Found {
+  UniqueFd pidfd;
+  bool is_sure = true;  // else we were short of descriptors, and it is to be looked for again
+};
+
 // The process, if there is one and it is a worker: pids are used again. A child that its master had
 // no time to see born has no name yet.
-UniqueFd open_worker(pid_t pid) {
+Found find_worker(pid_t pid) {
+  const auto none = [] { return Found{{}, !is_own_shortage(uv_translate_sys_error(errno))}; };
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  std::ifstream file(fmt::format("/proc/{}/comm", pid));
-  std::string name;
-  if (!std::getline(file, name) || name != kWorkerProcessName) return {};
-  return pidfd;
+  if (!pidfd.is_open()) return none();
+  const UniqueFd comm(::open(fmt::format("/proc/{}/comm", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!comm.is_open()) return none();
+  std::array<char, 32> name{};
+  const ssize_t size = ::read(comm.get(), name.data(), name.size());
+  const std::string_view text(name.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  if (text.substr(0, text.find('\n')) != kWorkerProcessName) return {};
+  return {std::move(pidfd)};
 }
 
 }  // namespace
 
 void Orphans::take(std::uint32_t slot) {
   const pid_t pid = segment_.slot(slot).pid();
-  orphans_.push_back({slot, pid, pid != 0 ? open_worker(pid) : UniqueFd(), monotonic_ms()});
+  orphans_.push_back({slot, pid, {}, monotonic_ms()});
+  look_for(orphans_.back());
+}
+
+void Orphans::look_for(Orphan& orphan) {
+  if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
+  if (orphan.pid == 0 || orphan.pidfd.is_open()) return;
+  Found found = find_worker(orphan.pid);
+  orphan.pidfd = std::move(found.pidfd);
+  // Its slot is not given away on a guess: two workers would write it.
+  if (!found.is_sure) orphan.found_ms = monotonic_ms();
 }
 
 bool Orphans::is_gone(const Orphan& orphan) const noexcept {
@@ -49,8 +72,7 @@ bool Orphans::is_gone(const Orphan& orphan) const noexcept {
 std::uint64_t Orphans::look_after(std::uint64_t patience_ms) {
   std::uint64_t cut = 0;
   std::erase_if(orphans_, [&](Orphan& orphan) {
-    if (orphan.pid == 0) orphan.pid = segment_.slot(orphan.slot).pid();
-    if (orphan.pid != 0 && !orphan.pidfd.is_open()) orphan.pidfd = open_worker(orphan.pid);
+    look_for(orphan);
     if (!is_gone(orphan)) {
       const bool hangs = orphan.heartbeat.has_stopped(segment_.slot(orphan.slot));
       const bool may_stay = !hangs && monotonic_ms() - orphan.found_ms < patience_ms;

@@ -49,6 +49,7 @@ class Orphans {
     bool is_told_of = false;  // that it does not end
   };
   void take(std::uint32_t slot);
+  void look_for(Orphan& orphan);
   bool is_gone(const Orphan& orphan) const noexcept;
   void signal_all(int number) const noexcept;
 
