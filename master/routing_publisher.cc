@@ -7,6 +7,8 @@
 namespace ringmaster {
 namespace {
 
+static_assert(kMaxBackendName < UpstreamState::kNameBytes);  // claim() copies it with its end
+
 void write_ring(const Config& config, const std::vector<std::uint32_t>& upstreams, bool backup,
                 const Segment& segment, std::uint32_t generation) {
   std::vector<RingMember> members;

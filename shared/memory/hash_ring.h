@@ -103,7 +103,7 @@ class HashRing {
   static void write(std::span<const RingPoint> points, std::byte* memory) noexcept;
 
   HashRing() noexcept = default;  // an empty ring
-  // A view of what write() left at `memory`; valid as long as that memory is.
+  // A view of what build() or write() left at `memory`; valid as long as that memory is.
   explicit HashRing(const std::byte* memory) noexcept;
 
   bool is_empty() const noexcept { return count_ == 0; }

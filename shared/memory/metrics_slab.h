@@ -1,9 +1,10 @@
 // What a worker counts. One slab a worker slot; slots outlive workers, so nothing is ever folded or
 // reset: a replacement goes on counting where the dead one stopped, and a counter cannot fall.
-// Writer: the slot's one living worker; after its death the master, for the gauges alone (back to
-// zero). Reader: the master, who sums all slots for /metrics and /status. Invariant: each fact is
-// stored once and all else derived (_count from the buckets, requests_total from the status
-// classes), so a worker killed between two stores leaves no two figures that disagree.
+// Writer: the slot's one living worker; after its death, or once it was killed and does not end,
+// the master, for the gauges alone (back to zero). Reader: the master, who sums all slots for
+// /metrics and /status. Invariant: each fact is stored once and all else derived (_count from the
+// buckets, requests_total from the status classes), so a worker killed between two stores leaves no
+// two figures that disagree.
 #pragma once
 
 #include <array>

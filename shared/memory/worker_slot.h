@@ -1,5 +1,6 @@
 // A worker as the others see it: who it is, how far in its life, that it is alive.
-// Slots are handed out by the master before the fork and taken back after the worker was reaped.
+// Slots are handed out by the master before the fork and taken back after the worker was reaped, or
+// was killed and does not end.
 #pragma once
 
 #include <atomic>
@@ -94,13 +95,15 @@ class alignas(kCacheLine) WorkerSlot {
   }
 
  private:
-  std::atomic<std::uint64_t> heartbeat_{0};    // by the worker: turns of its beat, never back
-  std::atomic<std::uint32_t> state_{0};        // by the worker; by the master before and after it
-  std::atomic<std::uint32_t> generation_{0};   // by the master
-  std::atomic<std::uint32_t> order_{0};        // by the master
-  std::atomic<std::int32_t> pid_{0};           // by the master and the worker, right after the fork
-  std::atomic<std::uint32_t> connections_{0};  // by the worker: clients it has open
-  std::atomic<std::uint32_t> cut_requests_{0};  // by the worker: in flight when it had to go
+  std::atomic<std::uint64_t> heartbeat_{0};   // by the worker: turns of its beat, never back
+  std::atomic<std::uint32_t> state_{0};       // by the worker; by the master before and after it
+  std::atomic<std::uint32_t> generation_{0};  // by the master
+  std::atomic<std::uint32_t> order_{0};       // by the master
+  std::atomic<std::int32_t> pid_{0};          // by the master and the worker, right after the fork
+  // By the worker, and by the master before and after it: clients it has open, and what was in
+  // flight when it had to go.
+  std::atomic<std::uint32_t> connections_{0};
+  std::atomic<std::uint32_t> cut_requests_{0};
 };
 
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);

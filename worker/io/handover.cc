@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "shared/memory/upstream_state.h"
+
 namespace ringmaster {
 namespace {
 
@@ -20,7 +22,7 @@ struct Head {
   std::uint32_t magic;
   std::uint32_t version;
   IpAddress peer;
-  char upstream_name[64];
+  char upstream_name[UpstreamState::kNameBytes];
   std::uint32_t awaits_proxy_header;
   std::uint32_t request_id_bytes;
   std::uint32_t from_client_bytes;

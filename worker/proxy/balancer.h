@@ -60,7 +60,7 @@ class Balancer {
   // has room under hash.balance_factor and takes this key, too, if there is such a one: neither of
   // these two makes a request fail. Recorded: whose key it was, and why others were passed over.
   Choice choose(const TriedUpstreams& tried, RequestRecord& record) noexcept;
-  // Whether choose() could find one that is neither `but` nor tried: limits are not asked.
+  // Whether choose() could find one that is neither `but` nor tried.
   [[gnu::cold]] bool has_other(const TriedUpstreams& tried, std::uint32_t but) const noexcept;
   // Backends that were known when this worker began: others have no numbers here.
   std::uint32_t upstream_count() const noexcept { return in_flight_.size(); }

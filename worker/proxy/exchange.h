@@ -48,8 +48,8 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   class Client {
    public:
     virtual TcpStream& stream() = 0;
-    // Armed with header_timeout when the exchange begins, and the exchange's to arm from then on:
-    // its timeouts arrive at on_timeout().
+    // Armed with header_timeout (less, at a stop) when the exchange begins, and the exchange's to
+    // arm from then on: its timeouts arrive at on_timeout().
     virtual Timer& timer() = 0;
     virtual Buffer& input() = 0;  // begins with this request's first byte that is still kept
     // The input is used up: swaps it for a bigger one if `is_short` of room for a long body, back
