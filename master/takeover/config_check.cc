@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -115,8 +116,11 @@ int ConfigCheck::start(const Launch& launch) {
 int ConfigCheck::watch(pid_t pid) {
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd.is_open()) return uv_translate_sys_error(errno);
-  child_ = open_handle<Child>(this, uv_poll_init, loop_, pidfd.get());
-  if (child_ == nullptr) return UV_EBADF;
+  // Not open_handle(), which throws: whoever asked for the reload learns why there is none.
+  auto handle = std::make_unique<Child>();
+  if (const int error = uv_poll_init(loop_, handle.get(), pidfd.get()); error != 0) return error;
+  child_.reset(handle.release());
+  child_->data = this;
   child_->pidfd = std::move(pidfd);
   child_->pid = pid;
   const auto on_end = [](uv_poll_t* poll, int, int) noexcept {
