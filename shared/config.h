@@ -60,6 +60,7 @@ struct RateLimitConfig {
 
 struct HealthConfig {
   std::string path = "/";  // "": TCP connect only
+  std::string host;        // the Host that probes name; "": the backend's address
   Duration interval{1'000};
   Duration timeout{500};
   Duration fast_interval{200};

@@ -149,6 +149,19 @@ Result<HostAndPort> parse_backend_address(std::string_view text) {
   return HostAndPort{std::string(host), *port};
 }
 
+Result<std::string> parse_host_field(std::string_view text) {
+  if (text.empty()) return std::string();
+  const auto [host, port] = split_address(text);
+  const bool is_address = !is_bare_ipv6(host) && IpAddress::parse(host);
+  const char* wrong = text.find("://") != text.npos ? "is a URL, must be only its host"
+                      : is_address                  ? nullptr
+                                                    : host_name_error(host);
+  if (wrong == nullptr && port && !whole<std::uint16_t>(*port)) wrong = "has no valid port";
+  if (wrong == nullptr) return std::string(text);
+  return Error{quoted(text) + " " + wrong +
+               ", write for example \"app.example.com\" or \"app.example.com:8080\""};
+}
+
 Result<IpPrefix> parse_prefix(std::string_view text) {
   if (const auto prefix = IpPrefix::parse(text)) return *prefix;
   const auto slash = text.rfind('/');

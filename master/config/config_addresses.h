@@ -22,6 +22,9 @@ struct HostAndPort {
 // "127.0.0.1:80", "[::1]:80" or "app.example.com:80"; port 1-65535.
 Result<HostAndPort> parse_backend_address(std::string_view text);
 
+// The Host field of a request (RFC 9110 section 7.2): a host, perhaps with a port; "" for none.
+Result<std::string> parse_host_field(std::string_view text);
+
 // One address or a CIDR block without host bits.
 Result<IpPrefix> parse_prefix(std::string_view text);
 

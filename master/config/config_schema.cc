@@ -1,6 +1,5 @@
 #include "master/config/config_schema.h"
 
-#include <sched.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "master/config/config_addresses.h"
 #include "master/config/config_text.h"
 #include "master/config/config_values.h"
+#include "master/config/usable_cpus.h"
 
 namespace ringmaster {
 namespace {
@@ -29,21 +29,17 @@ constexpr std::string_view kAddressList = "a list of strings such as [\"10.0.0.0
 
 // ---- The tables, in the order of the file ----
 
-// The CPUs that this process may use.
-std::uint32_t usable_cpus() {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  const int count = ::sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-  return std::clamp(static_cast<std::uint32_t>(count), 1u, kMaxWorkers);
+std::uint32_t automatic_workers() {
+  return std::min(usable_cpus(), kMaxWorkers);
 }
 
 Result<std::uint32_t> parse_workers(std::string_view text) {
-  if (text == "auto") return usable_cpus();
+  if (text == "auto") return automatic_workers();
   return Error{quoted(text) + " is not known, must be \"auto\" or a number without quotes"};
 }
 
 void read_workers(TableReader& table, std::uint32_t& workers) {
-  workers = usable_cpus();
+  workers = automatic_workers();
   if (table.is_string("workers")) {
     table.read_text("workers", "", parse_workers, workers);
   } else {
@@ -146,6 +142,7 @@ void keep_default_within(const TableReader& table, std::string_view key, Duratio
 
 void read_health(TableReader table, HealthConfig& health) {
   table.read_text("path", "a string such as \"/health\"", parse_probe_path, health.path);
+  table.read_text("host", "a string such as \"app.example.com\"", parse_host_field, health.host);
   table.read_duration("interval", kTimeout, health.interval);
   table.read_duration("timeout", kTimeout, health.timeout);
   keep_default_within(table, "timeout", health.interval, health.timeout);
@@ -157,8 +154,9 @@ void read_health(TableReader table, HealthConfig& health) {
   table.read_number("panic_threshold", {0.0, 1.0}, health.panic_threshold);
   table.read_duration("slow_start", kDelay, health.slow_start);
 
-  if (table.has("expect") && table.has("path") && health.path.empty()) {
-    table.problem("expect",
+  for (const std::string_view key : {"host", "expect"}) {
+    if (!table.has(key) || !table.has("path") || !health.path.empty()) continue;
+    table.problem(key,
                   "has no effect while health.path is \"\" (a connection is enough), set a "
                   "path or remove this");
   }

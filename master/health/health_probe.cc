@@ -54,7 +54,7 @@ std::string make_probe_request(const HealthConfig& config, const BackendConfig& 
   return fmt::format(
       "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: ringmaster-health/{}\r\nAccept: */*\r\n"
       "Connection: close\r\n\r\n",
-      config.path, backend.address(), kVersion);
+      config.path, config.host.empty() ? backend.address() : config.host, kVersion);
 }
 
 HealthProbe::HealthProbe(uv_loop_t* loop, const HealthConfig& config, const SocketAddress& address,

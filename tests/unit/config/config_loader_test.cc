@@ -3,7 +3,6 @@
 #include "master/config/config_loader.h"
 
 #include <gtest/gtest.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <fstream>
@@ -12,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "master/config/usable_cpus.h"
 #include "master/demo/demo_config.h"
 #include "tests/support/places.h"
 
@@ -60,9 +60,9 @@ std::string dump(const Config& c) {
       << c.hash.virtual_nodes << ' ' << c.hash.balance_factor << " | "
       << c.rate_limit.requests_per_second << ' ' << c.rate_limit.burst << ' '
       << c.rate_limit.table_entries << ' ' << c.rate_limit.ipv6_prefix << ' '
-      << c.rate_limit.exempt.size() << " | '" << c.health.path << "' " << c.health.interval.count()
-      << ' ' << c.health.timeout.count() << ' ' << c.health.fast_interval.count() << ' '
-      << c.health.rise << ' ' << c.health.fall;
+      << c.rate_limit.exempt.size() << " | '" << c.health.path << "' '" << c.health.host << "' "
+      << c.health.interval.count() << ' ' << c.health.timeout.count() << ' '
+      << c.health.fast_interval.count() << ' ' << c.health.rise << ' ' << c.health.fall;
   for (const auto& [first, last] : c.health.expect) out << ' ' << first << '-' << last;
   out << ' ' << c.health.panic_threshold << ' ' << c.health.slow_start.count() << " | "
       << c.upstream.connect_timeout.count() << ' ' << c.upstream.response_timeout.count() << ' '
@@ -110,6 +110,7 @@ exempt = []
 
 [health]
 path = "/"
+host = ""
 interval = "1s"
 timeout = "500ms"
 fast_interval = "200ms"
@@ -155,10 +156,7 @@ TEST(ConfigLoader, DefaultsAreThoseOfTheDesign) {
 }
 
 TEST(ConfigLoader, AutomaticWorkersAreTheCpusThatMayBeUsed) {
-  cpu_set_t cpus;
-  ASSERT_EQ(::sched_getaffinity(0, sizeof cpus, &cpus), 0);
-  const auto expected =
-      std::min<std::uint32_t>(static_cast<std::uint32_t>(CPU_COUNT(&cpus)), kMaxWorkers);
+  const std::uint32_t expected = std::min(usable_cpus(), kMaxWorkers);
   EXPECT_EQ(valid(std::string(kOnlyTheBackend)).server.workers, expected);
   EXPECT_EQ(valid("server.workers = \"auto\""s.append(kOneBackend)).server.workers, expected);
 }
@@ -190,6 +188,7 @@ ipv6_prefix = 56
 exempt = ["127.0.0.1"]
 [health]
 path = "/health?full=1"
+host = "app.example.com:8080"
 interval = "2s"
 timeout = "2s"
 fast_interval = "2s"
@@ -215,12 +214,13 @@ name = "a.b_c-D"
 address = "app-1.example.com.:1"
 backup = true
 )");
-  EXPECT_EQ(dump(c),
-            "127.0.0.1:0 127.0.0.1:0 [::1]:3000 3 1500 5000 1 120000 86400000 256 "
-            "9223372036854775807 7 3 0 1 | [::1]:0 '' | 3 'x-user' 5 0 | 10 25 100 56 1 | "
-            "'/health?full=1' 2000 2000 2000 3 4 200-200 204-204 301-302 0 0 | "
-            "2000 3000 4000 0 0 0.2 1800000 | 2 off | v6 [::1]:65535 10 100 0 | "
-            "a.b_c-D app-1.example.com.:1 1 0 1");
+  EXPECT_EQ(
+      dump(c),
+      "127.0.0.1:0 127.0.0.1:0 [::1]:3000 3 1500 5000 1 120000 86400000 256 "
+      "9223372036854775807 7 3 0 1 | [::1]:0 '' | 3 'x-user' 5 0 | 10 25 100 56 1 | "
+      "'/health?full=1' 'app.example.com:8080' 2000 2000 2000 3 4 200-200 204-204 301-302 0 0 | "
+      "2000 3000 4000 0 0 0.2 1800000 | 2 off | v6 [::1]:65535 10 100 0 | "
+      "a.b_c-D app-1.example.com.:1 1 0 1");
   EXPECT_TRUE(c.server.trusted_proxies[1].contains(*IpAddress::parse("2001:db8::7")));
   EXPECT_EQ(c.backends[0].host, "::1");
 }
@@ -461,6 +461,18 @@ TEST(ConfigLoader, RefusesWrongWords) {
       {"health.path = \"/\\r\\nX: y\"",
        {"1:15: health.path: \"/\\x0d\\x0aX: y\" has a character that a request target cannot have, "
         "write it percent-encoded (a space is %20)"}},
+      {"health.host = \"http://a/\"",
+       {"1:15: health.host: \"http://a/\" is a URL, must be only its host, write for example "
+        "\"app.example.com\" or \"app.example.com:8080\""}},
+      {"health.host = \"a:\\r\\nX: y\"",
+       {"1:15: health.host: \"a:\\x0d\\x0aX: y\" may only have letters, digits, '-' and '.', write "
+        "for example \"app.example.com\" or \"app.example.com:8080\""}},
+      {"health.host = \"a:b\"",
+       {"1:15: health.host: \"a:b\" has no valid port, write for example \"app.example.com\" or "
+        "\"app.example.com:8080\""}},
+      {"health.host = \"::1\"",
+       {"1:15: health.host: \"::1\" may only have letters, digits, '-' and '.', write for example "
+        "\"app.example.com\" or \"app.example.com:8080\""}},
       {"health.expect = 200",
        {"1:17: health.expect: 200 is a number, must be a string such as \"200-399\""}},
       {"health.expect = \"200-\"",
@@ -494,6 +506,9 @@ TEST(ConfigLoader, RefusesCombinationsThatCannotWork) {
        {"3:10: health.expect: has no effect while health.path is \"\" (a connection is enough), "
         "set "
         "a path or remove this"}},
+      {"[health]\npath = \"\"\nhost = \"a\"",
+       {"3:8: health.host: has no effect while health.path is \"\" (a connection is enough), set a "
+        "path or remove this"}},
       {"[rate_limit]\nburst = 5",
        {"2:9: rate_limit.burst: 5 has no effect while rate_limit.requests_per_second is 0, set "
         "that too or remove this"}},

@@ -64,6 +64,13 @@ TEST_F(HealthProbeTest, AsksAsConfigured) {
   EXPECT_NE(request.find("\r\nConnection: close\r\n"), request.npos);
 }
 
+TEST_F(HealthProbeTest, NamesTheHostThatItIsTold) {
+  health_.host = "app.example.com:8080";
+  probe();
+  ASSERT_EQ(backend_.requests.size(), 1u);
+  EXPECT_NE(backend_.requests[0].find("\r\nHost: app.example.com:8080\r\n"), std::string::npos);
+}
+
 TEST_F(HealthProbeTest, UnexpectedStatusIsNot) {
   backend_.reply = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
   expect(HealthCause::kStatus, "503");
