@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -156,6 +157,14 @@ TEST(Cost, ASmallRequestIsFourTransfersAndNothingElse) {
 
 // A backend that has sent all of an answer, which one buffer does not hold, costs its client one
 // wake-up and not two.
+std::uint64_t writes_of(const std::map<long, std::uint64_t>& counts) {
+  std::uint64_t writes = 0;
+  for (const long call : {SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg}) {
+    if (counts.contains(call)) writes += counts.at(call);
+  }
+  return writes;
+}
+
 TEST(Cost, AnAnswerLargerThanABufferGoesOutInOneWrite) {
   constexpr std::uint64_t kRequests = 50;
   Backend backend("s1", [](const Request&) { return Reply{.body = std::string(40'000, 'x')}; });
@@ -165,13 +174,24 @@ TEST(Cost, AnAnswerLargerThanABufferGoesOutInOneWrite) {
 
   SyscallCounter counter(ringmaster.workers().at(0));
   ask(client, kRequests);
-  const auto counts = counter.stop();
-  std::uint64_t writes = 0;
-  for (const long call : {SYS_write, SYS_writev, SYS_sendto, SYS_sendmsg}) {
-    if (counts.contains(call)) writes += counts.at(call);
-  }
+  const std::uint64_t writes = writes_of(counter.stop());
   EXPECT_GE(writes, 2 * kRequests);
   EXPECT_LE(writes, 2 * kRequests + kRequests / 10) << "the request, and an answer whole";
+}
+
+TEST(Cost, ARequestLargerThanABufferGoesOutInOneWrite) {
+  constexpr std::uint64_t kRequests = 50;
+  const std::string body(40'000, 'x');
+  Backend backend("s1");
+  Ringmaster ringmaster(kOneWorker + backend.toml());
+  Client client(ringmaster.endpoint());
+  ask(client, 20);
+
+  SyscallCounter counter(ringmaster.workers().at(0));
+  for (std::uint64_t i = 0; i < kRequests; ++i) ASSERT_EQ(client.post("/", body).status, 200);
+  const std::uint64_t writes = writes_of(counter.stop());
+  EXPECT_GE(writes, 2 * kRequests);
+  EXPECT_LE(writes, 2 * kRequests + kRequests / 10) << "a request whole, and the answer";
 }
 
 // KiB that `pid` has written to and shares with nobody.
@@ -201,6 +221,25 @@ TEST(Cost, AnIdleTunnelHoldsNoBuffer) {
     ASSERT_EQ(client.stream().read_exactly(message.size()), message);
   }
   EXPECT_LT((anonymous_kib(worker) - before) / kTunnels, 9);  // with their buffers: 20
+}
+
+TEST(Cost, APostThatWaitsForItsAnswerHoldsNoBigBuffer) {
+  if (binary_is_sanitized()) GTEST_SKIP() << "its allocator keeps what is freed";
+  constexpr std::size_t kPosts = 100;
+  const std::string post =
+      request_head("POST", "/", "Content-Length: 60000\r\n") + std::string(60'000, 'x');
+  Event may_answer;
+  Backend backend("s1", answers_after(may_answer));
+  Ringmaster ringmaster(kOneWorker + backend.toml());
+  const pid_t worker = ringmaster.workers().at(0);
+  const long before = anonymous_kib(worker);
+  std::vector<Client> clients;
+  for (std::size_t i = 0; i < kPosts; ++i) clients.emplace_back(ringmaster.endpoint()).send(post);
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == kPosts; }));
+
+  EXPECT_LT((anonymous_kib(worker) - before) / static_cast<long>(kPosts), 15);  // with them: 65
+  may_answer.set();
+  for (Client& client : clients) EXPECT_EQ(client.receive().status, 200);
 }
 
 TEST(Cost, SixtyFourWorkersAnswerAndCountExactly) {

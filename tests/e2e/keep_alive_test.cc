@@ -139,6 +139,29 @@ TEST(KeepAlive, AnswersPipelinedPostsWithTheirBodies) {
   EXPECT_EQ(client.receive().body, "three");
 }
 
+// The buffer of a long request may be given back before its answer: not if there is more in it.
+TEST(KeepAlive, ServesWhatComesBehindALongRequest) {
+  const std::string body = pattern(40'000);
+  const std::string post = request_head("POST", "/post", "Content-Length: 40000\r\n") + body;
+  Event may_answer;
+  Backend backend("s1", [&](const Request& request) {
+    if (request.method == "POST") may_answer.wait();
+    return Reply{.body = request.body + " for " + request.target};
+  });
+  Ringmaster ringmaster(backend.toml());
+  Client together(ringmaster.endpoint()), behind(ringmaster.endpoint());
+
+  together.send(post + request_head("GET", "/get"));
+  behind.send(post);
+  ASSERT_TRUE(wait_until([&] { return backend.request_count() == 2; }));
+  behind.send(request_head("GET", "/get"));
+  may_answer.set();
+  for (Client* client : {&together, &behind}) {
+    EXPECT_TRUE(client->receive().body == body + " for /post");
+    EXPECT_EQ(client->receive().body, " for /get");
+  }
+}
+
 TEST(KeepAlive, TakesRequestsByteByByte) {
   Backend backend("s1");
   Ringmaster ringmaster(backend.toml());

@@ -220,6 +220,20 @@ TEST(Retry, AGetWhoseBackendHangsUpIsAskedElsewhere) {
   EXPECT_GT(a.request_count(), 0u);
 }
 
+TEST(Retry, ALongRequestThatCameAtOnceIsAskedElsewhereToo) {
+  const std::string body = pattern(40'000);
+  Backend a("a", Backend::Script(hang_up)), b("b");
+  Ringmaster ringmaster(kSeldomProbed + toml_of(a, b));
+  Client client(ringmaster.endpoint());
+
+  for (int i = 0; i < 20; ++i) {
+    client.send(request_head("PUT", "/" + std::to_string(i), "Content-Length: 40000\r\n") + body);
+    EXPECT_EQ(client.receive().backend(), "b");
+    EXPECT_TRUE(b.requests().back().body == body);
+  }
+  EXPECT_GT(a.request_count(), 0u);
+}
+
 TEST(Retry, RetriesNeverExceedTheirNumber) {
   std::atomic<int> received = 0;
   const auto count = [&](Conversation&) { ++received; };
@@ -261,7 +275,6 @@ TEST(Retry, AResponseThatHasBegunIsNeverStartedAgain) {
   EXPECT_EQ(a.request_count() + b.request_count(), 1u);
 }
 
-// The kernel refuses at once to connect to the broadcast address: nobody was waited for.
 // A reset would take along what the client has not read yet of the answers before.
 TEST(Retry, AnAnswerThatBreaksOffTakesNoEarlierOneAlong) {
   Backend backend(
@@ -283,6 +296,7 @@ TEST(Retry, AnAnswerThatBreaksOffTakesNoEarlierOneAlong) {
   EXPECT_TRUE(client.is_ended()) << "without a reset";
 }
 
+// The kernel refuses at once to connect to the broadcast address: nobody was waited for.
 TEST(Retry, WhatCannotEvenBeTriedIsA502) {
   Ringmaster ringmaster("[server]\nworkers = 1\n[health]\npanic_threshold = 1.0\n" +
                             backend_table("s1", {"255.255.255.255", 80}),

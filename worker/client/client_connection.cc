@@ -222,6 +222,14 @@ void ClientConnection::on_written(int status) {
   if (exchange_ != nullptr) exchange_->on_client_written(status);
 }
 
+bool ClientConnection::read_on() {
+  WorkerContext& context = all_.context();
+  if (input_->pool == &context.bulk_buffers) return false;
+  const std::size_t n = stream_.read_on(input_, context.bulk_buffers);
+  context.metrics.worker.client_received_bytes.add(n);
+  return true;
+}
+
 void ClientConnection::fit_input(std::uint32_t came, bool is_short) {
   WorkerContext& context = all_.context();
   const bool found_room = came < context.buffers.capacity();

@@ -59,7 +59,9 @@ class ClientConnection final : private TcpStream::Owner,
   TcpStream& stream() override { return stream_; }
   Timer& timer() override { return timer_; }
   Buffer& input() override { return input_ ? *input_ : kNoInput; }
+  bool read_on() override;
   void fit_input(std::uint32_t came, bool is_short) override;
+  void give_back_input() override { input_.reset(); }
   void resume_reading() override;
   bool lives_on(bool more_came) override;
   [[gnu::cold]] void on_tunnel() override;

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "shared/base/shortage.h"
@@ -128,12 +129,19 @@ bool TcpStream::receive() {
   return false;
 }
 
-std::size_t TcpStream::read_more(std::span<char> room) noexcept {
-  const ssize_t n = receive_now(fd_, room);
-  if (n > 0) outbox_.note_read(n);
+std::size_t TcpStream::read_on(BufferLease& input, BufferPool& bigger) {
+  BufferLease more = bigger.lend();
+  const std::string_view unread = input->unread();
+  std::memcpy(more->data(), unread.data(), unread.size());
+  more->commit(unread.size());
+  input = std::move(more);
+  const ssize_t n = receive_now(fd_, input->room());
   // The kernel tells of an error once; the next read will only find an end.
   if (n < 0 && errno != EAGAIN) has_broken_ = true;
-  return n > 0 ? static_cast<std::size_t>(n) : 0;
+  if (n <= 0) return 0;
+  outbox_.note_read(n);
+  input->commit(static_cast<std::size_t>(n));
+  return static_cast<std::size_t>(n);
 }
 
 void TcpStream::stop_reading() noexcept {

@@ -65,9 +65,10 @@ class TcpStream {
   // perhaps, the end.
   bool read_ahead();
 
-  // From within on_read(): what else has come already, put into `room`. Returns how many bytes. An
-  // end that is met is told later.
-  std::size_t read_more(std::span<char> room) noexcept;
+  // From within on_read(), when `input` is full: goes on in one of `bigger`, which gets its bytes
+  // and what else has come already. Worth a copy where all of it then goes out in the same write,
+  // and wakes its reader once. Returns how many bytes came. An end that is met is told later.
+  std::size_t read_on(BufferLease& input, BufferPool& bigger);
 
   // Tells the owner, as on_read_end() does, if the connection broke while nothing was read. To be
   // called where the loop does not look: with its peer's side ended, or reading stopped for long.

@@ -47,8 +47,19 @@ void Exchange::read_head() {
       fault_ = parser_.error().fault;
       return refuse(parser_.error().reason);
     case ParseStatus::kComplete:
-      return begin();
+      return read_on() ? read_head() : begin();
   }
+}
+
+// A body that fills the usual buffer goes upstream in one write with its head, which is read anew
+// where it lies then. Chunks are not: sent as they came, they may be too many for one write.
+bool Exchange::read_on() {
+  Buffer& input = client_.input();
+  const bool is_cut_short = input.room().empty() && head_.framing == BodyFraming::kLength &&
+                            head_.size + head_.content_length > input.unread().size();
+  if (!is_cut_short || !client_.read_on()) return false;
+  parser_.reset();
+  return true;
 }
 
 void Exchange::name_request(std::string_view given) noexcept {

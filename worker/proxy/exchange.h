@@ -52,11 +52,15 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
     // arm from then on: its timeouts arrive at on_timeout().
     virtual Timer& timer() = 0;
     virtual Buffer& input() = 0;  // begins with this request's first byte that is still kept
+    // The input is full, and its request is longer: goes on in a bigger one, with what else has
+    // come already. False: it is one.
+    virtual bool read_on() = 0;
     // The input is used up: swaps it for a bigger one if `is_short` of room for a long body, back
     // for a usual one if the `came` bytes that were in it had found room there. A tunnel's is given
     // back until more comes.
     virtual void fit_input(std::uint32_t came, bool is_short) = 0;
-    virtual void resume_reading() = 0;  // there is room in input() again
+    virtual void give_back_input() = 0;  // it is used up; more may come
+    virtual void resume_reading() = 0;   // there is room in input() again
     // Whether the connection is to live on after an answer, as far as this worker goes, which may
     // be about to end. `more_came`: of what the client sent, more than this request. Asked before
     // an answer.
@@ -143,6 +147,7 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
 
   // exchange.cc
   void read_head();
+  bool read_on();
   void name_request(std::string_view given) noexcept;
   std::string_view trusted_id() noexcept;
   void begin();
@@ -224,6 +229,8 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   TcpStream::WriteStatus send_upstream(BodyRelay::Batch& batch, BufferLease* hold);
   void rearm_for_request();
   void reclaim_input();
+  void forget_request();
+  void give_up_replay();
   void on_upstream_written(int error) override;
 
   // exchange_response.cc

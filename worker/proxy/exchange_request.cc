@@ -38,6 +38,8 @@ void Exchange::pump_request() {
     if (body_at_ == client_.input().end) return reclaim_input();
     if (!write_request({}, nullptr)) return;
   }
+  const bool is_long = client_.input().capacity > proxy_.context.buffers.capacity();
+  if (is_long && attempt_.request_done && !upstream_->stream().is_writing()) forget_request();
 }
 
 // One write: `prefix` and what there is of the body. False if the exchange may be over.
@@ -99,23 +101,36 @@ void Exchange::rearm_for_request() {
   }
 }
 
-// All of the input has gone upstream. As long as there is room left in the first buffer, everything
+// All of the input has gone upstream. As long as it would find room in a usual buffer, everything
 // is kept; after that its room is used again, and the request can no longer be sent a second time.
 void Exchange::reclaim_input() {
   if (phase_ == Phase::kTunnel && client_ended_) return end_tunnel_side(/*client_side=*/true);
   Buffer& input = client_.input();
-  const bool full = input.room().empty();
+  const bool full = input.end >= proxy_.context.buffers.capacity();
   if (full || !replayable_ || phase_ == Phase::kTunnel) {
-    replayable_ = false;
-    // The log tells of it; and with what it offers, a switch of protocols is to be compared.
-    const bool may_switch = head_.wants_upgrade && phase_ != Phase::kTunnel;
-    if (proxy_.access_lines || may_switch) keep_head();
+    give_up_replay();
     const std::uint32_t came = input.end;
     input.clear();
-    body_at_ = 0;
     client_.fit_input(came, full && request_body_.is_long());
   }
   client_.resume_reading();
+}
+
+// It has gone out. What may not be sent again is not kept: the next long request finds its buffer
+// warm from this one. What came behind it needs the buffer.
+void Exchange::forget_request() {
+  if (head_.is_idempotent || !was_asked() || more_came()) return;
+  give_up_replay();
+  client_.give_back_input();
+}
+
+// The input is to be used for something else.
+void Exchange::give_up_replay() {
+  replayable_ = false;
+  body_at_ = 0;
+  // The log tells of it; and with what it offers, a switch of protocols is to be compared.
+  const bool may_switch = head_.wants_upgrade && phase_ != Phase::kTunnel;
+  if (proxy_.access_lines || may_switch) keep_head();
 }
 
 void Exchange::on_upstream_written(int error) {

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 
-#include <cstring>
 #include <utility>
 
 #include "shared/base/clock.h"
@@ -99,7 +98,10 @@ void UpstreamConnection::on_read(std::size_t n) {
     return;
   }
   input_->commit(n);
-  if (reads_ == Reads::kUnknown && input_->room().empty()) n += read_on();
+  if (reads_ == Reads::kUnknown && input_->room().empty() &&
+      input_->pool != &context_.bulk_buffers) {
+    n += stream_.read_on(input_, context_.bulk_buffers);
+  }
   context_.metrics.worker.upstream_received_bytes.add(n);
   user_->on_upstream_data();
   // What could not be used up leaves the next read without room. Not asked before the user had its
@@ -107,20 +109,6 @@ void UpstreamConnection::on_read(std::size_t n) {
   if (user_ != nullptr && input_ && input_->room().empty() && !input_->is_empty()) {
     stream_.stop_reading();
   }
-}
-
-// What did not fit the usual buffer goes on in the same write, and costs the client no second
-// wake-up: worth a copy of what that buffer holds. Returns how much came.
-std::size_t UpstreamConnection::read_on() {
-  if (input_->pool == &context_.bulk_buffers) return 0;
-  BufferLease bulk = context_.bulk_buffers.lend();
-  const std::string_view unread = input_->unread();
-  std::memcpy(bulk->data(), unread.data(), unread.size());
-  bulk->commit(unread.size());
-  input_ = std::move(bulk);
-  const std::size_t n = stream_.read_more(input_->room());
-  input_->commit(n);
-  return n;
 }
 
 void UpstreamConnection::on_read_end(int error) {

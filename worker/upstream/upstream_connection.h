@@ -90,7 +90,6 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   void on_closed() override;
   [[gnu::cold]] void on_timeout() override;
   void finish_connect(int status);
-  std::size_t read_on();
   void close() noexcept;
 
   // Borrowed: the worker's and the pool's outlive every connection.
