@@ -12,8 +12,8 @@ namespace ringmaster {
 std::uint32_t usable_cpus();
 
 // The quota in CPUs, rounded up: the least of the group that `membership` (the text of
-// /proc/self/cgroup) names and of those above it, of version 2 and mounted at `root`. Nothing: there
-// is none.
+// /proc/self/cgroup) names and of those above it, of version 2 and mounted at `root`. Nothing:
+// there is none.
 std::optional<std::uint32_t> cpus_by_quota(const std::string& root, const std::string& membership);
 
 }  // namespace ringmaster

@@ -165,6 +165,9 @@ std::string tell_outcome(const Json& request) {
   if (outcome == "cut") line += fmt::format("cut off, {}", text_of(reason.at("label")));
   if (outcome == "tunnel_ended") line += "the upgraded connection was closed";
   if (outcome == "handed_over") line += "the upgraded connection went on in another worker";
+  if (!reason.is_null() && !reason.at("answer_fault").is_null()) {
+    line += ": " + text_of(reason.at("answer_fault"));
+  }
   return line + fmt::format(" after {} ms; {} bytes in, {} out; {}.\n",
                             text_of(request.at("total_ms")),
                             request.at("bytes_in").get<std::uint64_t>(),

@@ -101,8 +101,10 @@ std::string_view label(const std::array<std::string_view, kCount>& labels, Enum 
 Json reason(const RequestRecord& record) {
   const bool is_known = static_cast<std::size_t>(record.reason) < kRejectReasonCount;
   if (!record.has_reason() || !is_known) return nullptr;
+  const std::string_view fault = describe(record.answer_fault());
   return {{"label", describe(record.reason).label},
-          {"text", client_text(record.reason, record.fault())}};
+          {"text", client_text(record.reason, record.fault())},
+          {"answer_fault", fault.empty() ? Json(nullptr) : Json(fault)}};
 }
 
 Json describe(const Segment& segment, const Recorded& recorded) {

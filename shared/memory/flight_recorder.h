@@ -19,6 +19,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "shared/answer_fault.h"
 #include "shared/base/socket_address.h"
 #include "shared/memory/limits.h"
 #include "shared/message_fault.h"
@@ -89,6 +90,9 @@ struct RequestRecord {
   static constexpr std::size_t kIdHead = 32;  // of a longer id; its hash fills the rest
   static constexpr std::size_t kLineBytes = 56;
   static constexpr std::size_t kMostSteps = 8;
+  static constexpr unsigned kAnswerFaultBit = 3;
+  static_assert(kRecordedKeyLabels.size() <= 1 << kAnswerFaultBit);
+  static_assert(kAnswerFaultCount <= 1 << (8 - kAnswerFaultBit));
 
   enum Flag : std::uint8_t {
     kReused = 1,      // over a pooled connection
@@ -128,7 +132,9 @@ struct RequestRecord {
   std::uint8_t steps;     // all there were; the first ones and the very last are kept
   std::uint8_t attempts;  // backends asked, the same one twice included
   std::uint8_t id_bytes;
-  std::uint8_t key_or_fault;  // RecordedKey if it got as far as the ring, else MessageFault
+  // If it got as far as the ring: RecordedKey, and from kAnswerFaultBit on what was wrong with the
+  // answer. Else MessageFault.
+  std::uint8_t key_or_fault;
   char id[kIdBytes];
   // "METHOD target" from the front on, steps from the back on: what is long loses its end.
   char tail[kLineBytes];
@@ -143,10 +149,22 @@ struct RequestRecord {
     hash = on_ring;
     key_or_fault = static_cast<std::uint8_t>(key);
   }
-  RecordedKey key() const noexcept { return static_cast<RecordedKey>(key_or_fault); }
+  RecordedKey key() const noexcept {
+    return static_cast<RecordedKey>(key_or_fault & ((1u << kAnswerFaultBit) - 1));
+  }
+  // Precondition: set_place().
+  void set_fault(AnswerFault fault) noexcept {
+    key_or_fault = static_cast<std::uint8_t>(static_cast<unsigned>(fault) << kAnswerFaultBit |
+                                             static_cast<unsigned>(key()));
+  }
   // Else `reason` says nothing.
   bool has_reason() const noexcept {
     return outcome == RequestOutcome::kRefused || outcome == RequestOutcome::kCut;
+  }
+  // What is wrong with the answer.
+  AnswerFault answer_fault() const noexcept {
+    if (!has_reason() || !has(kHasHash)) return AnswerFault::kNone;
+    return static_cast<AnswerFault>(key_or_fault >> kAnswerFaultBit);
   }
   // What is wrong with a bad request; behind the ring it can only be its body.
   MessageFault fault() const noexcept {

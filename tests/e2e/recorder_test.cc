@@ -10,6 +10,7 @@
 
 #include "tests/support/backend.h"
 #include "tests/support/behaviour.h"
+#include "tests/support/files.h"
 #include "tests/support/load.h"
 #include "tests/support/ringmaster.h"
 
@@ -176,6 +177,51 @@ TEST(Recorder, TellsWhyARequestWasRefused) {
   of_another_version.send("GET / HTTP/1.7\r\nHost: a\r\n\r\n");
   const Json odd = why(ringmaster, of_another_version.receive().field("X-Request-Id"));
   EXPECT_EQ(odd.at("target"), "/ HTTP/1.7") << "which is what was wrong";
+}
+
+TEST(Recorder, TellsWhatWasWrongWithAnAnswer) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n");
+                  }));
+  Ringmaster ringmaster(kOneWorker + "[health]\npath = \"\"\n" + backend.toml());
+  const std::string id = get(ringmaster.endpoint(), "/").field("X-Request-Id");
+
+  const Json request = why(ringmaster, id);
+  EXPECT_EQ(request.at("key"), "uri") << "which lies beside it";
+  const Json& reason = request.at("reason");
+  EXPECT_EQ(reason.at("label"), "bad_response");
+  EXPECT_EQ(reason.at("text"), "Bad Gateway: the backend's answer was not valid HTTP");
+  EXPECT_EQ(reason.at("answer_fault"), "its Content-Length is not one number");
+  const Finished story = ringmaster.ctl({"why", id});
+  const std::string words = "was not valid HTTP: its Content-Length is not one number after ";
+  EXPECT_NE(story.output.find(words), std::string::npos) << story.output;
+  EXPECT_NE(ringmaster.process().log().find(
+                "an answer of backend s1 was refused: its Content-Length is not one number"),
+            std::string::npos);
+}
+
+TEST(Recorder, TellsWhyAnAnswerBrokeOff) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.stream().send(
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+                    conversation.stream().read_exactly(2);  // when the client has it
+                    conversation.stream().send("no chunk\r\n");
+                  }));
+  TempDir dir;
+  Ringmaster ringmaster(kOneWorker + "[health]\npath = \"\"\n[log]\naccess = \"" + dir.path("log") +
+                        "\"\n" + backend.toml());
+  Client client(ringmaster.endpoint());
+  client.send(request_head("POST", "/", "Content-Length: 2\r\n") + "1");
+  const std::string id = client.receive_head().field("X-Request-Id");
+  client.send("2");
+
+  Json reason;
+  ASSERT_TRUE(wait_until([&] { return !(reason = why(ringmaster, id).at("reason")).is_null(); }));
+  EXPECT_EQ(reason.at("label"), "response_cut");
+  EXPECT_EQ(reason.at("answer_fault"), "its chunked body is broken");
+  std::string line;
+  ASSERT_TRUE(wait_until([&] { return !(line = read_whole_file(dir.path("log"))).empty(); }));
+  EXPECT_EQ(Json::parse(line).at("detail"), "its chunked body is broken");
 }
 
 TEST(Recorder, DoesNotKnowEveryId) {

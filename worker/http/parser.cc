@@ -31,6 +31,8 @@ std::uint32_t skip(const char* bytes, std::uint32_t at, std::uint32_t end, CharC
 constexpr std::string_view kVersion11 = "HTTP/1.1\r\n";
 constexpr std::string_view kVersionEnd = "HTTP/0.0\r\n";  // as patterns for follows()
 constexpr std::string_view kStatusStart = "HTTP/1.0 000";
+// Begins what a TLS server tells who speaks no TLS (RFC 8446 section 5.1).
+constexpr char kTlsAlert = '\x15';
 
 std::uint32_t readable(std::string_view bytes, const ParseLimits& limits) noexcept {
   return static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), limits.max_head_bytes));
@@ -189,9 +191,14 @@ ParseStatus ResponseParser::parse(std::string_view bytes, const ParseLimits& lim
   ParseStatus status = ParseStatus::kComplete;
   if (phase_ != Phase::kFields) status = read_status_line(bytes.data(), end);
   if (status == ParseStatus::kComplete) status = read_fields(end, to_head, head);
-  if (status == ParseStatus::kIncomplete && bytes.size() > end) status = ParseStatus::kError;
-  if (status == ParseStatus::kError) phase_ = Phase::kFailed;
-  return status;
+  const bool is_too_long = status == ParseStatus::kIncomplete && bytes.size() > end;
+  return is_too_long ? fail(AnswerFault::kHeadTooLong) : status;
+}
+
+ParseStatus ResponseParser::fail(AnswerFault fault) noexcept {
+  phase_ = Phase::kFailed;
+  fault_ = fault;
+  return ParseStatus::kError;
 }
 
 // status-line = HTTP-version SP status-code SP [ reason-phrase ] CRLF (RFC 9112 section 4).
@@ -203,9 +210,9 @@ ParseStatus ResponseParser::read_status_line(const char* bytes, std::uint32_t en
   }
   at_ = skip(bytes, at_, end, kFieldChar);
   if (at_ == end) return ParseStatus::kIncomplete;
-  if (bytes[at_] != '\r') return ParseStatus::kError;
+  if (bytes[at_] != '\r') return fail(AnswerFault::kStatusLine);
   if (at_ + 1 == end) return ParseStatus::kIncomplete;
-  if (bytes[at_ + 1] != '\n') return ParseStatus::kError;
+  if (bytes[at_ + 1] != '\n') return fail(AnswerFault::kStatusLine);
   reason_end_ = at_;
   at_ += 2;
   fields_.start(at_);
@@ -217,11 +224,13 @@ ParseStatus ResponseParser::read_status_line(const char* bytes, std::uint32_t en
 // reason, as some servers do: nothing can be mistaken for it.
 ParseStatus ResponseParser::read_status(const char* bytes, std::uint32_t end) noexcept {
   const auto size = static_cast<std::uint32_t>(kStatusStart.size());
-  if (!follows(bytes, end, kStatusStart)) return ParseStatus::kError;
+  if (!follows(bytes, end, kStatusStart)) {
+    return fail(bytes[0] == kTlsAlert ? AnswerFault::kTls : AnswerFault::kStatusLine);
+  }
   // Codes outside 100..599 are invalid (RFC 9110 section 15).
-  if (end > 9 && (bytes[9] < '1' || bytes[9] > '5')) return ParseStatus::kError;
+  if (end > 9 && (bytes[9] < '1' || bytes[9] > '5')) return fail(AnswerFault::kStatusLine);
   if (end <= size) return ParseStatus::kIncomplete;
-  if (bytes[size] != ' ' && bytes[size] != '\r') return ParseStatus::kError;
+  if (bytes[size] != ' ' && bytes[size] != '\r') return fail(AnswerFault::kStatusLine);
   at_ = size;
   return ParseStatus::kComplete;
 }
@@ -237,12 +246,20 @@ void ResponseParser::fill_status_line(const char* bytes, ResponseHead& head) con
 
 ParseStatus ResponseParser::read_fields(std::uint32_t end, bool to_head,
                                         ResponseHead& head) noexcept {
-  const FieldSection::Result result = fields_.parse(end, head);
-  if (result == FieldSection::Result::kIncomplete) return ParseStatus::kIncomplete;
-  if (result != FieldSection::Result::kComplete) return ParseStatus::kError;
+  switch (fields_.parse(end, head)) {
+    case FieldSection::Result::kIncomplete:
+      return ParseStatus::kIncomplete;
+    case FieldSection::Result::kMalformed:
+      return fail(AnswerFault::kFieldLine);
+    case FieldSection::Result::kTooMany:
+      return fail(AnswerFault::kHeadTooLong);
+    case FieldSection::Result::kComplete:
+      break;
+  }
   fill_status_line(head.bytes, head);
   head.size = fields_.end();
-  return interpret_response_fields(head, to_head) ? ParseStatus::kComplete : ParseStatus::kError;
+  const AnswerFault fault = interpret_response_fields(head, to_head);
+  return fault == AnswerFault::kNone ? ParseStatus::kComplete : fail(fault);
 }
 
 }  // namespace ringmaster

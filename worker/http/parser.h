@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "shared/answer_fault.h"
 #include "shared/reject_reason.h"
 #include "worker/http/field_section.h"
 #include "worker/http/message_head.h"
@@ -70,10 +71,13 @@ class ResponseParser {
   // a 502.
   ParseStatus parse(std::string_view bytes, const ParseLimits& limits, bool to_head,
                     ResponseHead& head) noexcept;
+  // After an error.
+  AnswerFault fault() const noexcept { return fault_; }
 
  private:
   enum class Phase : std::uint8_t { kStatus, kReason, kFields, kFailed };
 
+  [[gnu::cold]] ParseStatus fail(AnswerFault fault) noexcept;
   ParseStatus read_status_line(const char* bytes, std::uint32_t end) noexcept;
   ParseStatus read_status(const char* bytes, std::uint32_t end) noexcept;
   ParseStatus read_fields(std::uint32_t end, bool to_head, ResponseHead& head) noexcept;
@@ -81,6 +85,7 @@ class ResponseParser {
 
   FieldSection fields_;
   Phase phase_ = Phase::kStatus;
+  AnswerFault fault_ = AnswerFault::kNone;
   std::uint32_t at_ = 0;
   std::uint32_t reason_end_ = 0;
 };

@@ -34,11 +34,12 @@ bool is_chunked(const ResponseHead& head, const KnownFields& known) noexcept {
 }
 
 // RFC 9112 section 6.3.
-bool find_response_framing(ResponseHead& head, const KnownFields& known, bool to_head) noexcept {
+AnswerFault find_response_framing(ResponseHead& head, const KnownFields& known,
+                                  bool to_head) noexcept {
   const bool encoded = known.transfer_encoding.count != 0;
   const bool never_a_body = head.status < 200 || head.status == 204;
-  if (encoded && (never_a_body || !is_chunked(head, known))) return false;
-  if (known.content_length.count != 0 && !read_agreed_length(head)) return false;
+  if (encoded && (never_a_body || !is_chunked(head, known))) return AnswerFault::kFraming;
+  if (known.content_length.count != 0 && !read_agreed_length(head)) return AnswerFault::kLength;
   if (to_head || never_a_body || head.status == 304) {
     head.framing = BodyFraming::kNone;
   } else if (encoded) {
@@ -47,18 +48,19 @@ bool find_response_framing(ResponseHead& head, const KnownFields& known, bool to
     head.framing =
         known.content_length.count != 0 ? BodyFraming::kLength : BodyFraming::kUntilClose;
   }
-  return true;
+  return AnswerFault::kNone;
 }
 
 }  // namespace
 
-bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
+AnswerFault interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
   reset_meaning(head);
   const KnownFields known = find_known_fields(head);
-  if (!find_response_framing(head, known, to_head)) return false;
+  const AnswerFault fault = find_response_framing(head, known, to_head);
+  if (fault != AnswerFault::kNone) return fault;
   ConnectionOptions options;
   if (known.connection.count != 0) options = read_connection(head);
-  if (options.too_many) return false;
+  if (options.too_many) return AnswerFault::kConnection;
   // A length where no body can be: who believes it may send one, and then it is in the way.
   const bool announces_nonsense =
       (head.status < 200 || head.status == 204) && head.content_length != 0;
@@ -66,7 +68,7 @@ bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept {
                     !announces_nonsense && lets_connection_live(head.version, options);
   head.drops_trailers = options.names_trailers;
   head.wants_upgrade = wants_upgrade(head, options, known);
-  return true;
+  return AnswerFault::kNone;
 }
 
 }  // namespace ringmaster

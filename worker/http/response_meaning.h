@@ -4,12 +4,13 @@
 // response parser. Pure; allocates nothing.
 #pragma once
 
+#include "shared/answer_fault.h"
 #include "worker/http/message_head.h"
 
 namespace ringmaster {
 
-// Fills in what `head` leaves to the fields; false if the response is not to be trusted.
-// `to_head`: it answers a HEAD request, and has no body whatever it says.
-bool interpret_response_fields(ResponseHead& head, bool to_head) noexcept;
+// Fills in what `head` leaves to the fields; returns why the response is not to be trusted, or
+// kNone. `to_head`: it answers a HEAD request, and has no body whatever it says.
+AnswerFault interpret_response_fields(ResponseHead& head, bool to_head) noexcept;
 
 }  // namespace ringmaster

@@ -85,7 +85,7 @@ std::string_view AccessLineWriter::write(const AccessLine& line) noexcept {
   put_field(R"(,"outcome":)", kRequestOutcomeLabels[static_cast<std::size_t>(r.outcome)]);
   put_field(R"(,"reason":)", r.has_reason() ? describe(r.reason).label : std::string_view());
   const bool is_bad = r.has_reason() && r.reason == RejectReason::kBadRequest;
-  put_field(R"(,"detail":)", is_bad ? describe(r.fault()) : std::string_view());
+  put_field(R"(,"detail":)", is_bad ? describe(r.fault()) : describe(r.answer_fault()));
   put_field(R"(,"backend":)", line.backend);
   put(R"(,"retries":)");
   put_number(r.attempts == 0 ? 0u : r.attempts - 1u);

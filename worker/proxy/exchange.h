@@ -245,6 +245,8 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   TcpStream::WriteStatus send_to_client(BodyRelay::Batch& batch, BufferLease* hold, bool finished);
   void finish_response(bool flushed);
   [[gnu::cold]] void lose_upstream();
+  [[gnu::cold]] void note_fault(AnswerFault fault);
+  [[gnu::cold]] void refuse_answer(AnswerFault fault);
 
   // exchange_tunnel.cc
   [[gnu::cold]] void begin_tunnel();

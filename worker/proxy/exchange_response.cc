@@ -32,9 +32,9 @@ void Exchange::read_response_head() {
     Buffer& input = *upstream_->input();
     const ParseLimits limits{proxy_.context.buffers.capacity() - kHeadSlack};
     const auto status = response_parser_.parse(input.unread(), limits, head_.is_head, response);
-    if (status == ParseStatus::kError) return refuse(RejectReason::kBadResponse);
+    if (status == ParseStatus::kError) return refuse_answer(response_parser_.fault());
     if (status == ParseStatus::kIncomplete) {
-      if (!make_room_for_head()) return refuse(RejectReason::kBadResponse);
+      if (!make_room_for_head()) return refuse_answer(AnswerFault::kHeadTooLong);
       return upstream_->stream().start_reading();
     }
     attempt_.status = response.status;
@@ -42,7 +42,7 @@ void Exchange::read_response_head() {
       // The body, if there is one, belongs to the old protocol and comes first.
       const bool wanted = head_.wants_upgrade && response.wants_upgrade && attempt_.request_done;
       if (wanted && accepts_offer(response, head_)) return begin_tunnel();
-      return refuse(RejectReason::kBadResponse);
+      return refuse_answer(AnswerFault::kUpgrade);
     }
     if (attempt_.status >= 200) return begin_response();
     if (!relay_interim()) return;
@@ -66,7 +66,7 @@ bool Exchange::relay_interim() {
     interim_responses_ = 0;
   }
   if (++interim_responses_ > kMostInterimResponses) {
-    refuse(RejectReason::kBadResponse);
+    refuse_answer(AnswerFault::kInterim);
     return false;
   }
   upstream_metrics().responses[0].add();
@@ -126,7 +126,7 @@ void Exchange::begin_response() {
                                .date = proxy_.context.date.now()};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_response_head(response, how, buffer->data(), buffer->capacity);
-  if (size == 0) return refuse(RejectReason::kBadResponse);
+  if (size == 0) return refuse_answer(AnswerFault::kHeadTooLong);
   response_body_.start(response, framing);
   upstream_->input()->consume(response.size);
   expect_body(true);
@@ -150,9 +150,12 @@ void Exchange::relay_response(std::string_view prefix, BufferLease* hold) {
     response_body_.gather(prefix, input->pending(), BodyRelay::Input::kMayMove, batch);
     if (batch.status == BodyRelay::Status::kError) {
       // Nothing of a broken message that begins with its head has gone out yet.
-      if (hold == nullptr) return cut(RejectReason::kResponseCut);
-      phase_ = Phase::kAwaiting;
-      return refuse(RejectReason::kBadResponse);
+      if (hold != nullptr) {
+        phase_ = Phase::kAwaiting;
+        return refuse_answer(AnswerFault::kBody);
+      }
+      note_fault(AnswerFault::kBody);
+      return cut(RejectReason::kResponseCut);
     }
     input->consume(batch.consumed);
     const bool finished = batch.status == BodyRelay::Status::kDone;
@@ -250,6 +253,16 @@ void Exchange::on_upstream_end(int error) {
     flushed = status == TcpStream::WriteStatus::kDone;
   }
   finish_response(flushed);
+}
+
+void Exchange::note_fault(AnswerFault fault) {
+  record_.set_fault(fault);
+  proxy_.tell_of_bad_answer(upstream_index_, fault);
+}
+
+void Exchange::refuse_answer(AnswerFault fault) {
+  note_fault(fault);
+  refuse(RejectReason::kBadResponse);
 }
 
 // The connection died with no response, or half a head.

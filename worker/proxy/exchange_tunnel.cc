@@ -86,7 +86,7 @@ void Exchange::begin_tunnel() {
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size =
       write_response_head(proxy_.response, how, buffer->data(), buffer->capacity);
-  if (size == 0) return refuse(RejectReason::kBadResponse);
+  if (size == 0) return refuse_answer(AnswerFault::kHeadTooLong);
   upstream_metrics().responses[0].add();
   record_.status = attempt_.status;
   upstream_->input()->consume(proxy_.response.size);

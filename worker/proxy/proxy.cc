@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "shared/base/log.h"
 #include "worker/proxy/exchange.h"
 
 namespace ringmaster {
@@ -51,6 +52,12 @@ void Proxy::look_for_clients() {
     Exchange& exchange = *next++;
     exchange.look_for_client();  // may be its end
   }
+}
+
+void Proxy::tell_of_bad_answer(std::uint32_t upstream, AnswerFault fault) {
+  if (!bad_answers_.admits(uv_now(context.loop))) return;
+  log::warning("an answer of backend {} was refused: {}{}",
+               context.segment.upstream(upstream).name(), describe(fault), bad_answers_.note());
 }
 
 // In a long turn the answers to its first requests are there long before its end. Read now, what

@@ -5,8 +5,11 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <cstdint>
 #include <memory>
 
+#include "shared/answer_fault.h"
+#include "shared/base/line_limit.h"
 #include "worker/http/message_head.h"
 #include "worker/http/request_id.h"
 #include "worker/io/object_pool.h"
@@ -47,6 +50,8 @@ struct Proxy final : private Outbox::Pauser {
   // Notices clients who have gone where nothing that comes from them is waited for: they have ended
   // their side, or their input is full. Called now and then.
   void look_for_clients();
+  // Logs it, now and then.
+  void tell_of_bad_answer(std::uint32_t upstream, AnswerFault fault);
 
   WorkerContext& context;
   Balancer balancer;
@@ -66,6 +71,8 @@ struct Proxy final : private Outbox::Pauser {
 
  private:
   void on_pause() override;
+
+  log::LineLimit bad_answers_{5, 60'000};
 };
 
 }  // namespace ringmaster

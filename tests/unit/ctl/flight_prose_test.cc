@@ -77,7 +77,8 @@ TEST(FlightProse, TellsWhyAPostWasNotAskedAgain) {
   Json request = request_after("upstream_closed", 1);
   request["outcome"] = "refused";
   request["status"] = 502;
-  request["reason"] = {{"label", "upstream_closed"}, {"text", "Bad Gateway"}};
+  request["reason"] = {
+      {"label", "upstream_closed"}, {"text", "Bad Gateway"}, {"answer_fault", nullptr}};
   constexpr std::string_view kWhy = "Not asked again: a POST may have been acted upon.";
   EXPECT_EQ(story_of(request).find(kWhy), std::string::npos) << "it was a GET";
   request["method"] = "POST";

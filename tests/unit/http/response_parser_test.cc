@@ -46,6 +46,12 @@ std::string summary(const ResponseHead& head) {
 
 constexpr ParseLimits kLimits{16384};
 
+std::string repeated(std::string_view text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 std::string parse_as_it_arrives(std::string_view bytes, bool to_head,
                                 const test::Arrivals& arrivals, const ParseLimits& limits) {
   ResponseParser parser;
@@ -274,6 +280,28 @@ TEST(ResponseParser, StopsWhereTheHeadEnds) {
   ResponseHead head;
   ASSERT_EQ(parser.parse(bytes, kLimits, false, head), ParseStatus::kComplete);
   EXPECT_EQ(head.size, head_bytes.size());
+}
+
+TEST(ResponseParser, SaysWhatIsWrong) {
+  const std::string head = "HTTP/1.1 200 OK\r\n";
+  const std::pair<std::string, AnswerFault> rows[] = {
+      {"HTTP/2 200\r\n\r\n", AnswerFault::kStatusLine},
+      {"HTTP/1.1 600 X\r\n\r\n", AnswerFault::kStatusLine},
+      {"HTTP/1.1 200 \x01\r\n\r\n", AnswerFault::kStatusLine},
+      {"\x15\x03\x03\x00\x02\x02\x46"s, AnswerFault::kTls},
+      {head + "A : b\r\n\r\n", AnswerFault::kFieldLine},
+      {head + "A: " + std::string(20'000, 'x'), AnswerFault::kHeadTooLong},
+      {head + repeated("A: b\r\n", 300) + "\r\n", AnswerFault::kHeadTooLong},
+      {head + "Transfer-Encoding: gzip\r\n\r\n", AnswerFault::kFraming},
+      {head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", AnswerFault::kLength},
+      {head + "Connection: " + repeated("a,", 300) + "b\r\n\r\n", AnswerFault::kConnection},
+  };
+  for (const auto& [bytes, fault] : rows) {
+    ResponseParser parser;
+    const auto parsed = std::make_unique<ResponseHead>();
+    EXPECT_EQ(parser.parse(bytes, kLimits, false, *parsed), ParseStatus::kError) << bytes;
+    EXPECT_EQ(describe(parser.fault()), describe(fault)) << bytes;
+  }
 }
 
 }  // namespace
