@@ -46,13 +46,15 @@ class Worker {
     while (!leaving_) {
       uv_run(context_.loop, UV_RUN_ONCE);
       housekeeping_.notice();
-      if (context_.draining && clients_.size() == 0 && !takes_what_is_left()) leaving_ = true;
+      if (context_.is_draining() && clients_.size() == 0 && !takes_what_is_left()) leaving_ = true;
     }
     if (context_.access_log) context_.access_log->finish();
     return context_.slot.cut_requests() == 0 ? kWorkerDone : kWorkerCut;
   }
 
  private:
+  using Stage = WorkerContext::Stage;
+
   void start() {
     start_timer<&Worker::on_beat>(beat_, {}, kBeat);
     // Right before the kernel is asked: what timers do still belongs to the turn before.
@@ -102,7 +104,7 @@ class Worker {
   void on_signal() {
     signalfd_siginfo info;
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      drain(/*hands_over=*/info.ssi_signo == SIGUSR1);
+      drain(info.ssi_signo == SIGUSR1 ? Stage::kHandingOver : Stage::kEnding);
     }
     if (context_.slot.order() == WorkerOrder::kCut) cut();
   }
@@ -113,44 +115,48 @@ class Worker {
       // Nobody will give orders any more: free the ports at once, finish, and go; not for ever.
       uv_poll_stop(control_poll_.get());
       is_orphan_ = true;
-      if (!context_.draining) log::warning("master is gone: closing the listeners and draining");
-      drain(/*hands_over=*/false);
+      if (!context_.is_draining())
+        log::warning("master is gone: closing the listeners and draining");
+      drain(Stage::kEnding);
       start_timer<&Worker::cut>(grace_, context_.config.server.drain_timeout);
       return;
     }
     const WorkerOrder order = context_.slot.order();
-    if (order >= WorkerOrder::kHandOver) drain(/*hands_over=*/order == WorkerOrder::kHandOver);
+    if (order >= WorkerOrder::kHandOver) {
+      drain(order == WorkerOrder::kHandOver ? Stage::kHandingOver : Stage::kEnding);
+    }
     if (order == WorkerOrder::kCut) return cut();
     proxy_.on_routes_changed();
   }
 
   // May be called again: without a hand-over when the service stops and nobody takes over; with one
   // when the next master's workers take over from an orphan.
-  void drain(bool hands_over) {
-    if (context_.draining && context_.hands_over == hands_over) return;
-    const bool is_first = !std::exchange(context_.draining, true);
+  void drain(Stage stage) {
+    if (context_.stage == stage) return;
+    const bool is_first = !context_.is_draining();
     // Of a service that stops, nobody takes over.
-    if (!is_first && hands_over && !is_orphan_ && context_.slot.order() >= WorkerOrder::kDrain) {
+    if (!is_first && stage == Stage::kHandingOver && !is_orphan_ &&
+        context_.slot.order() >= WorkerOrder::kDrain) {
       return;
     }
-    context_.hands_over = hands_over;
+    context_.stage = stage;
     clients_.heed_newcomers();
     if (is_first) acceptor_.close();
     takes_what_is_left();
     context_.slot.announce(WorkerState::kDraining);
-    if (hands_over) {
+    if (context_.hands_over()) {
       clients_.hand_over_all();
     } else {
       clients_.begin_drain();
     }
-    proxy_.upstreams.close_idle(/*only_unusable=*/false);
+    proxy_.upstreams.close_all_idle();
     context_.ring_master();
   }
 
   // Where nobody takes over, what others have given away would end with us. Orphans leave it to the
   // workers of the next master.
   bool takes_what_is_left() {
-    if (context_.hands_over || is_orphan_ || context_.slot.order() < WorkerOrder::kDrain) {
+    if (context_.hands_over() || is_orphan_ || context_.slot.order() < WorkerOrder::kDrain) {
       return false;
     }
     return acceptor_.take_what_is_left();

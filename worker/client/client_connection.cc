@@ -155,7 +155,7 @@ void ClientConnection::serve(bool pipelined) {
     const bool is_new = exchange_ == nullptr;
     if (is_new) {
       if (input_->is_empty()) break;
-      if (all_.context().hands_over && hand_over() && state_ == State::kClosed) break;
+      if (all_.context().hands_over() && hand_over() && state_ == State::kClosed) break;
       become(State::kBusy);
       exchange_ = all_.proxy().exchanges.create(all_.proxy(), static_cast<Exchange::Client&>(*this),
                                                 peer_, pipelined);
@@ -185,7 +185,7 @@ void ClientConnection::await_request() {
   if (peer_ended_) return close();
   input_.reset();
   become(State::kIdle);
-  if (all_.context().hands_over) {
+  if (all_.context().hands_over()) {
     if (!hand_over()) all_.hand_over_later();
     if (state_ == State::kClosed) return;
   }
@@ -258,7 +258,7 @@ bool ClientConnection::lives_on(bool more_came) {
 // What could not be handed over before it was one, or with bytes under way, can be tried now.
 void ClientConnection::on_tunnel() {
   become(State::kTunnel);
-  if (all_.context().hands_over) all_.hand_over_later();
+  if (all_.context().hands_over()) all_.hand_over_later();
 }
 
 void ClientConnection::on_exchange_done(Exchange::Ending ending) {
@@ -282,7 +282,7 @@ void ClientConnection::linger() {
   stream_.end_writing();
   if (input_) input_.reset();
   stream_.start_reading();
-  timer_.arm(all_.context().draining ? kDrainGrace : kLinger);
+  timer_.arm(all_.context().is_draining() ? kDrainGrace : kLinger);
   linger_until_s_ = static_cast<std::uint32_t>(uv_now(all_.context().loop) / 1000 + kMostLingerS);
 }
 
@@ -292,7 +292,7 @@ void ClientConnection::linger_on() {
   input_.reset();
   const std::uint64_t now_ms = uv_now(all_.context().loop);
   const std::uint64_t until_ms = std::uint64_t{linger_until_s_} * 1000;
-  if (all_.context().draining || now_ms >= until_ms) return;
+  if (all_.context().is_draining() || now_ms >= until_ms) return;
   timer_.arm(std::min(kLinger, Duration(until_ms - now_ms)));
 }
 
@@ -303,7 +303,7 @@ void ClientConnection::on_timeout() {
       if (exchange_ != nullptr) exchange_->on_timeout();
       return;
     case State::kIdle:
-      if (awaits_proxy_header_ && !all_.context().draining) return refuse_proxy_header();
+      if (awaits_proxy_header_ && !all_.context().is_draining()) return refuse_proxy_header();
       return close();
     case State::kLingering:
       return close();

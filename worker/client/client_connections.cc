@@ -59,7 +59,7 @@ void ClientConnections::hand_over_later() {
 }
 
 void ClientConnections::hand_over_again() {
-  if (context_.hands_over) hand_over_all();
+  if (context_.hands_over()) hand_over_all();
 }
 
 std::uint32_t ClientConnections::find_upstream(std::string_view name) const noexcept {

@@ -32,6 +32,14 @@ inline constexpr std::uint32_t kLeastBuffer = 16 * 1024;
 inline constexpr std::uint32_t kBulkBuffer = 256 * 1024;
 
 struct WorkerContext {
+  // From kHandingOver on the listeners are closed, and we end with the last client. Between those
+  // two it goes back and forth, as a next master comes and a stop is ordered.
+  enum class Stage : std::uint8_t {
+    kServing,
+    kHandingOver,  // what can wait goes to another worker, and none is told to close
+    kEnding,       // a connection ends with the answer to the last request that had come on it
+  };
+
   WorkerContext(uv_loop_t* the_loop, const Config& the_config, const Segment& the_segment,
                 std::uint32_t the_slot, std::uint32_t the_generation, int the_report_fd,
                 int the_hand_over_out)
@@ -83,8 +91,7 @@ struct WorkerContext {
   TimerWheel timers;
   DateCache date;
   std::unique_ptr<AccessLog> access_log;  // null: off
-  bool draining = false;                  // listeners are closed; we end with the last client
-  bool hands_over = false;  // meanwhile what can wait goes to another worker, none is told to close
+  Stage stage = Stage::kServing;
 
   // From the monotonic clock to the time of day, for people: looked up a few times a second, so
   // that a request costs no second clock.
@@ -100,8 +107,9 @@ struct WorkerContext {
     if (outbox.turn().is_time_for_a_sign()) slot.beat();
   }
 
-  // Nobody takes over: a connection ends with the answer to the last request that had come on it.
-  bool ends_connections() const noexcept { return draining && !hands_over; }
+  bool is_draining() const noexcept { return stage != Stage::kServing; }
+  bool hands_over() const noexcept { return stage == Stage::kHandingOver; }
+  bool ends_connections() const noexcept { return stage == Stage::kEnding; }
 
  private:
   std::uint64_t wall_clock_offset_ns_ = wall_clock_ns() - ::ringmaster::monotonic_ns();

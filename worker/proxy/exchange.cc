@@ -115,15 +115,18 @@ void Exchange::choose_backend() {
   upstream_index_ = choice.upstream;
   in_flight_ = std::move(choice.in_flight);
   enlist();
-  use_backend(choice.upstream, /*pooled=*/true);
+  use_backend();
 }
 
-void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
+void Exchange::use_backend() {
   rewind_request();
+  if (!use_idle_connection()) use_new_connection();
+}
+
+// False: there is none that is fit for this request.
+bool Exchange::use_idle_connection() {
   UpstreamPool& pool = proxy_.upstreams;
-  while (pooled) {
-    UpstreamConnection* idle = pool.lend_idle(upstream, *this);
-    if (idle == nullptr) break;
+  while (UpstreamConnection* idle = pool.lend_idle(upstream_index_, *this)) {
     upstream_ = UpstreamLease(pool, idle);
     // What may change something is not sent on a connection that shows signs of its end; nor is
     // anything on one on which something may have come, since it became idle, that nobody asked for
@@ -138,13 +141,19 @@ void Exchange::use_backend(std::uint32_t upstream, bool pooled) {
       upstream_metrics().connections_reused.add();
       attempt_.sent_unseen_in = unseen ? turn.number() : 0;
       phase_ = Phase::kAwaiting;
-      record_attempt(upstream, /*reused=*/true);
-      return send_request();
+      record_attempt(upstream_index_, /*reused=*/true);
+      send_request();
+      return true;
     }
   }
+  return false;
+}
+
+void Exchange::use_new_connection() {
+  UpstreamPool& pool = proxy_.upstreams;
   phase_ = Phase::kConnecting;
-  record_attempt(upstream, /*reused=*/false);
-  upstream_ = UpstreamLease(pool, pool.open(upstream, *this));
+  record_attempt(upstream_index_, /*reused=*/false);
+  upstream_ = UpstreamLease(pool, pool.open(upstream_index_, *this));
 }
 
 void Exchange::on_upstream_connected(int error) {
@@ -214,7 +223,7 @@ void Exchange::on_client_written(int error) {
   look_at_clock();
   head_pending_to_client_ = false;
   if (phase_ == Phase::kTunnel) client_.on_tunnel();
-  if (phase_ == Phase::kTunnel && upstream_ended_) return end_tunnel_side(/*client_side=*/false);
+  if (phase_ == Phase::kTunnel && upstream_ended_) return pass_on_upstream_end();
   if (!upstream_) return;
   upstream_->stream().start_reading();
   // What was received before goes first.

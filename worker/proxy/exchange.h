@@ -152,7 +152,9 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   std::string_view trusted_id() noexcept;
   void begin();
   void choose_backend();
-  void use_backend(std::uint32_t upstream, bool pooled);
+  void use_backend();
+  bool use_idle_connection();
+  void use_new_connection();
   void on_upstream_connected(int error) override;
   bool may_send_again() const noexcept;
   // It died: one that has begun to answer may have acted.
@@ -251,7 +253,9 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   // exchange_tunnel.cc
   [[gnu::cold]] void begin_tunnel();
   [[gnu::cold]] void enter_tunnel();
-  [[gnu::cold]] void end_tunnel_side(bool client_side);
+  [[gnu::cold]] void pass_on_client_end();
+  [[gnu::cold]] void pass_on_upstream_end();
+  [[gnu::cold]] void end_tunnel_if_both_ended();
   [[gnu::cold]] void end_broken_tunnel();
 
   const Config& config() const noexcept { return proxy_.context.config; }

@@ -27,7 +27,8 @@ void Exchange::send_request() {
   if (write_request({buffer->data(), size}, &buffer)) pump_request();
 }
 
-// In a long turn nothing is sent unseen (use_backend): what is read ahead came after the request.
+// In a long turn nothing is sent unseen (use_idle_connection): what is read ahead came after the
+// request.
 void Exchange::note_asked() noexcept {
   AskedHook::unlink();
   if (proxy_.context.outbox.turn().may_get_long()) proxy_.asked.push_back(*this);
@@ -104,7 +105,7 @@ void Exchange::rearm_for_request() {
 // All of the input has gone upstream. As long as it would find room in a usual buffer, everything
 // is kept; after that its room is used again, and the request can no longer be sent a second time.
 void Exchange::reclaim_input() {
-  if (phase_ == Phase::kTunnel && client_ended_) return end_tunnel_side(/*client_side=*/true);
+  if (phase_ == Phase::kTunnel && client_ended_) return pass_on_client_end();
   Buffer& input = client_.input();
   const bool full = input.end >= proxy_.context.buffers.capacity();
   if (full || !replayable_ || phase_ == Phase::kTunnel) {

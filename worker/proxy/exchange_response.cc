@@ -228,7 +228,7 @@ void Exchange::on_upstream_end(int error) {
   if (phase_ == Phase::kAwaiting) return lose_upstream();
   if (phase_ == Phase::kTunnel) {
     const bool orderly = error == UV_EOF && !upstream_->stream().has_broken();
-    if (orderly) return end_tunnel_side(/*client_side=*/false);
+    if (orderly) return pass_on_upstream_end();
     release_upstream();
     return finish(Ending::kCut);
   }
@@ -275,7 +275,8 @@ void Exchange::lose_upstream() {
     upstream_metrics().retries[static_cast<std::size_t>(RetryCause::kStaleConnection)].add();
     record_failure(RetryCause::kStaleConnection);
     upstream_.discard();
-    return use_backend(upstream_index_, /*pooled=*/false);
+    rewind_request();
+    return use_new_connection();
   }
   if (!stale) proxy_.context.report(upstream_index_);
   fail_attempt(RetryCause::kUpstreamClosed, RejectReason::kUpstreamClosed, again);

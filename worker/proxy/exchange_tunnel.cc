@@ -113,19 +113,25 @@ void Exchange::enter_tunnel() {
 void Exchange::end_broken_tunnel() {
   if (phase_ != Phase::kTunnel) return;
   attempt_.request_done = true;
-  if (upstream_ended_) end_tunnel_side(/*client_side=*/false);
+  if (upstream_ended_) pass_on_upstream_end();
 }
 
-// Passes one side's end on to the other, behind what is still pending. Both ended: over.
-void Exchange::end_tunnel_side(bool client_side) {
-  if (client_side) {
-    attempt_.request_done = true;
-    upstream_->stream().end_writing();
-  } else {
-    upstream_ended_ = true;
-    if (client_.stream().is_writing()) return;  // likewise
-    client_.stream().end_writing();
-  }
+// Nothing of what the client sent is pending any more.
+void Exchange::pass_on_client_end() {
+  attempt_.request_done = true;
+  upstream_->stream().end_writing();
+  end_tunnel_if_both_ended();
+}
+
+// Behind what is still pending: called again when it is out.
+void Exchange::pass_on_upstream_end() {
+  upstream_ended_ = true;
+  if (client_.stream().is_writing()) return;
+  client_.stream().end_writing();
+  end_tunnel_if_both_ended();
+}
+
+void Exchange::end_tunnel_if_both_ended() {
   if (!attempt_.request_done || !upstream_ended_) return;
   release_upstream();
   finish(Ending::kClose);

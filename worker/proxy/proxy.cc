@@ -39,7 +39,7 @@ Proxy::Proxy(WorkerContext& the_context)
 
 void Proxy::on_routes_changed() {
   balancer.on_routes_changed();
-  upstreams.close_idle(/*only_unusable=*/true);
+  upstreams.close_unusable();
   for (auto next = active.begin(); next != active.end();) {
     Exchange& exchange = *next++;
     const bool down = context.segment.upstream(exchange.upstream_index_).is_given_up();

@@ -70,7 +70,7 @@ bool UpstreamPool::makes_room_after(int error) {
 void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {
   IdleList& list = idle_[connection.upstream()];
   const std::uint32_t most = context_.config.upstream.max_idle;
-  if (most == 0 || context_.draining) {
+  if (most == 0 || context_.is_draining()) {
     discard(connection);
     return;
   }
@@ -111,11 +111,18 @@ void UpstreamPool::unlink(UpstreamConnection& connection) noexcept {
   list.least = std::min(list.least, --list.size);
 }
 
-void UpstreamPool::close_idle(bool only_unusable) noexcept {
+void UpstreamPool::close_all_idle() noexcept {
+  for (IdleList& list : idle_) close_idle(list);
+}
+
+void UpstreamPool::close_unusable() noexcept {
   for (std::uint32_t upstream = 0; upstream < idle_.size(); ++upstream) {
-    if (only_unusable && context_.segment.upstream(upstream).is_usable()) continue;
-    while (idle_[upstream].first != nullptr) discard(*idle_[upstream].first);
+    if (!context_.segment.upstream(upstream).is_usable()) close_idle(idle_[upstream]);
   }
+}
+
+void UpstreamPool::close_idle(IdleList& list) noexcept {
+  while (list.first != nullptr) discard(*list.first);
 }
 
 void UpstreamPool::close_surplus(bool ends_round) noexcept {

@@ -36,8 +36,9 @@ class UpstreamPool {
   void give_back(UpstreamConnection& connection) noexcept;  // fit for another request
   void discard(UpstreamConnection& connection) noexcept;    // closed; also called for idle ones
 
-  // Closes every idle connection to backends that are not usable any more, or all of them.
-  [[gnu::cold]] void close_idle(bool only_unusable) noexcept;
+  [[gnu::cold]] void close_all_idle() noexcept;
+  // Those to backends that are not usable any more.
+  [[gnu::cold]] void close_unusable() noexcept;
   // One step of closing what lay idle above max_idle, as FreeList::release_surplus() does.
   void close_surplus(bool ends_round) noexcept;
   bool has_surplus() const noexcept { return has_surplus_; }
@@ -54,6 +55,7 @@ class UpstreamPool {
     std::uint32_t least = 0;  // of size, since surplus was last closed
     std::uint32_t lends = 0;  // in this step
   };
+  void close_idle(IdleList& list) noexcept;
   bool close_surplus(IdleList& list, bool ends_round) noexcept;
   void unlink(UpstreamConnection& connection) noexcept;
   void bury(UpstreamConnection& connection) noexcept;  // after its handle closed
