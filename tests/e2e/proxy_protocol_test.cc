@@ -20,6 +20,12 @@ std::string v1(const std::string& client) {
          " 1000 80\r\n";
 }
 
+// Of 192.0.2.`last`, who came over TLS.
+std::string v2_over_tls(char last) {
+  return "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x14\xc0\x00\x02"s + last +
+         "\xc6\x33\x64\x01\xdc\x04\x01\xbb\x20\x00\x05\x01\0\0\0\0"s;
+}
+
 std::string v2_local() {
   return "\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"s;
 }
@@ -39,6 +45,32 @@ TEST(ProxyProtocol, TheClientIsWhomTheHeaderNames) {
     EXPECT_EQ(connection.get("/again").status, 200);
     EXPECT_EQ(backend.requests().back().field("X-Forwarded-For"), client);
   }
+}
+
+TEST(ProxyProtocol, AClientThatCameOverTlsAsksByHttps) {
+  Backend backend("s1");
+  Ringmaster ringmaster(kOn + "forwarded = true\ntrusted_proxies = [\"192.0.2.9\"]\n" +
+                        backend.toml());
+  Client over_tls(ringmaster.endpoint()), plain(ringmaster.endpoint());
+  over_tls.send(v2_over_tls(1));
+  plain.send(v1("192.0.2.2"));
+  const auto scheme = [&](Client& client) {
+    EXPECT_EQ(client.get("/").status, 200);
+    const Request request = backend.requests().back();
+    EXPECT_NE(request.field("Forwarded").find("proto=" + request.field("X-Forwarded-Proto")),
+              std::string::npos);
+    return request.field("X-Forwarded-Proto");
+  };
+  EXPECT_EQ(scheme(over_tls), "https");
+  EXPECT_EQ(scheme(plain), "http");
+  ASSERT_EQ(ringmaster.ctl({"reload"}).exit, (Exit{0, 0}));
+  EXPECT_EQ(scheme(over_tls), "https") << "in the worker that took the connection over";
+  EXPECT_EQ(scheme(plain), "http");
+
+  Client of_a_proxy(ringmaster.endpoint());
+  of_a_proxy.send(v2_over_tls(9));
+  EXPECT_EQ(of_a_proxy.get("/", "X-Forwarded-Proto: http\r\n").status, 200);
+  EXPECT_EQ(backend.requests().back().field("X-Forwarded-Proto"), "http") << "it knows better";
 }
 
 TEST(ProxyProtocol, HalfAHeaderIsNoIdleConnectionAfterAReload) {

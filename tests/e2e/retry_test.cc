@@ -93,7 +93,7 @@ TEST(Retry, WhatCameBeforeARequestIsNoAnswerToIt) {
   ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
   client.send(request_head("GET", "/"));
   may_speak.set();
-  has_spoken.wait();
+  ASSERT_TRUE(has_spoken.wait());
   ::kill(worker, SIGCONT);
   EXPECT_EQ(client.receive().body, "asked");
   EXPECT_EQ(backend.connection_count(), 2u);
@@ -121,7 +121,7 @@ TEST(Retry, AStaleConnectionIsInvisibleToALongPutToo) {
   const std::string body(100'000, 'x');
   client.send(request_head("PUT", "/", "Content-Length: 100000\r\n") + body);
   may_close.set();
-  has_closed.wait();
+  ASSERT_TRUE(has_closed.wait());
   ::kill(worker, SIGCONT);
   EXPECT_EQ(client.receive().status, 200);
   EXPECT_EQ(backend.requests().back().body, body);

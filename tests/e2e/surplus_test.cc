@@ -103,7 +103,7 @@ TEST_P(Surplus, IsNoAnswerToAnotherClient) {
   ::kill(worker, SIGSTOP);
   ASSERT_TRUE(wait_until([&] { return is_stopped(worker); }));
   may_speak_.set();
-  has_spoken_.wait();
+  ASSERT_TRUE(has_spoken_.wait());
   other.send(request_head("GET", "/theirs"));
   ::kill(worker, SIGCONT);
 

@@ -54,6 +54,7 @@ void ClientConnection::resume(HandedConnection handed) {
   stream_.adopt(context.loop, handed.client.release());
   if (handed.from_client.size() > context.bulk_buffers.capacity()) return close();
   awaits_proxy_header_ = handed.awaits_proxy_header;
+  is_tls_ = handed.is_tls;
   const bool fits = handed.from_client.size() < context.buffers.capacity();
   const bool is_tunnel = handed.upstream.is_open();
   if (!handed.from_client.empty()) {
@@ -83,6 +84,7 @@ bool ClientConnection::hand_over() {
   connection.client = stream_.fd();
   connection.peer = peer_;
   connection.awaits_proxy_header = awaits_proxy_header_;
+  connection.is_tls = is_tls_;
   if (state_ == State::kTunnel) {
     if (!exchange_->describe_tunnel(connection)) return true;  // not now: on_tunnel() tries again
   } else if (exchange_ == nullptr && state_ != State::kLingering && !peer_ended_ &&
@@ -132,6 +134,7 @@ bool ClientConnection::read_proxy_header() {
   }
   awaits_proxy_header_ = false;
   if (header.has_client) peer_ = header.client;
+  is_tls_ = header.is_tls;
   input_->consume(header.size);
   if (!input_->is_empty()) return true;
   input_.reset();

@@ -58,6 +58,7 @@ class ClientConnection final : private TcpStream::Owner,
 
   TcpStream& stream() override { return stream_; }
   Timer& timer() override { return timer_; }
+  bool came_over_tls() const override { return is_tls_; }
   Buffer& input() override { return input_ ? *input_ : kNoInput; }
   bool read_on() override;
   void fit_input(std::uint32_t came, bool is_short) override;
@@ -99,6 +100,7 @@ class ClientConnection final : private TcpStream::Owner,
   bool peer_ended_ : 1 = false;
   bool is_heeded_ : 1 = false;
   bool awaits_proxy_header_ : 1;
+  bool is_tls_ : 1 = false;      // as the PROXY header says
   bool wants_bulk_ : 1 = false;  // a tunnel's next input: a bigger one, as the last was full
 };
 // Ten thousand connections that wait are little else: one byte more, and malloc() takes sixteen.

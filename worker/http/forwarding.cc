@@ -124,7 +124,7 @@ void write_forwarded(Writer& out, const RequestHead& head, const RequestForwardi
     const std::string_view quote = is_token(head.authority) ? "" : "\"";
     out << ";host=" << quote << head.authority << quote;
   }
-  out << ";proto=http";
+  out << ";proto=" << how.scheme;
   if (!how.via_name.empty()) out << ";by=_" << how.via_name;  // an obfuscated one: section 6.3
   out << "\r\n";
 }
@@ -141,7 +141,7 @@ std::size_t write_request_head(const RequestHead& head, const RequestForwarding&
      << "\r\n";
   copy_fields(head, to, RequestFieldFilter(head, how, believed));
   write_forwarded_for(to, head, how);
-  if (!believed.proto) to << "X-Forwarded-Proto: http\r\n";
+  if (!believed.proto) to << "X-Forwarded-Proto: " << how.scheme << "\r\n";
   if (!believed.host && !head.authority.empty()) {
     to << "X-Forwarded-Host: " << head.authority << "\r\n";
   }

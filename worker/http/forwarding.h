@@ -22,7 +22,8 @@ struct RequestForwarding {
   std::string_view via_name;
   // Written as X-Request-Id in the place of any that came; empty: none is written.
   std::string_view request_id = {};
-  bool forwarded = false;  // also write Forwarded (RFC 7239), with what X-Forwarded-* say
+  bool forwarded = false;            // also write Forwarded (RFC 7239), with what X-Forwarded-* say
+  std::string_view scheme = "http";  // by which the peer asked
   // Host for an HTTP/1.0 request that names none: HTTP/1.1 must have one (RFC 9112 section 3.2).
   std::string_view default_host = {};
 };

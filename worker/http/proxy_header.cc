@@ -90,6 +90,8 @@ enum Family : std::uint8_t { kUnspecified = 0, kInet = 1, kInet6 = 2, kUnix = 3 
 constexpr std::array<std::size_t, 4> kAddressBytes{0, 12, 36, 216};  // by family
 
 constexpr std::uint8_t kCrc32cType = 0x03;  // section 2.2.3
+constexpr std::uint8_t kTlsType = 0x20;     // section 2.2.5: a byte of flags begins it
+constexpr std::uint8_t kClientTls = 0x01;
 
 std::uint8_t byte_at(std::string_view bytes, std::size_t i) noexcept {
   return static_cast<std::uint8_t>(bytes[i]);
@@ -119,8 +121,10 @@ std::uint32_t crc32c(std::string_view header, std::size_t checksum_at) noexcept 
   return ~crc;
 }
 
-// Every type-length-value must end within the header; a checksum among them must be right.
-bool are_values_sound(std::string_view header, std::size_t at) noexcept {
+// Every type-length-value must end within the header; a checksum among them must be right. Notes
+// what they say.
+bool read_values(std::string_view bytes, std::size_t at, ProxyHeader& result) noexcept {
+  const std::string_view header = bytes.substr(0, result.size);
   while (at < header.size()) {
     if (header.size() - at < 3) return false;
     const std::size_t length = length_at(header, at + 1);
@@ -131,6 +135,9 @@ bool are_values_sound(std::string_view header, std::size_t at) noexcept {
       const auto told =
           static_cast<std::uint32_t>(length_at(header, value) << 16 | length_at(header, value + 2));
       if (told != crc32c(header, value)) return false;
+    }
+    if (byte_at(header, at) == kTlsType && length != 0) {
+      result.is_tls = (byte_at(header, value) & kClientTls) != 0;
     }
     at = value + length;
   }
@@ -171,9 +178,7 @@ ProxyHeader parse_binary(std::string_view bytes) noexcept {
   ProxyHeader header{
       .status = Status::kComplete, .size = static_cast<std::uint32_t>(size), .client = {}};
   if (local || family == kUnspecified) return header;
-  if (!are_values_sound(bytes.substr(0, size), kFixedPart + kAddressBytes[family])) {
-    return kMalformed;
-  }
+  if (!read_values(bytes, kFixedPart + kAddressBytes[family], header)) return kMalformed;
   if (family == kUnix || transport == 0) return header;
   header.has_client = true;
   header.client = read_address(bytes, family);

@@ -21,6 +21,7 @@ struct ProxyHeader {
   Status status = Status::kIncomplete;
   bool has_client = false;  // else the header names nobody (LOCAL, UNKNOWN, a Unix socket): the
                             // connection's peer stands for the client
+  bool is_tls = false;      // the client came to the balancer in front over TLS
   std::uint32_t size = 0;   // once complete: where the first request begins
   IpAddress client;         // with has_client
 };
@@ -29,8 +30,8 @@ struct ProxyHeader {
 inline constexpr std::size_t kMaxProxyHeader = 16 * 1024;
 
 // `bytes` are all that came on the connection so far. Refused as early as they show that it must
-// be. A version 2 header's CRC32c is checked where it carries one; its other type-length-values are
-// skipped.
+// be. Of a version 2 header's type-length-values the CRC32c is checked and the one about TLS is
+// read; others are skipped.
 ProxyHeader parse_proxy_header(std::string_view bytes) noexcept;
 
 }  // namespace ringmaster

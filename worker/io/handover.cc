@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x4f48'4d52;  // "RMHO"
 constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kTlsVersion = 2;  // the same, of a client that came over TLS
 
 // The head of a message; the bytes of both directions follow, the client's first, then the id.
 struct Head {
@@ -61,7 +62,7 @@ std::array<UniqueFd, 2> take_descriptors(msghdr& message) noexcept {
 HandStatus hand_over(int channel, const ConnectionToHand& connection) noexcept {
   Head head{};
   head.magic = kMagic;
-  head.version = kVersion;
+  head.version = connection.is_tls ? kTlsVersion : kVersion;
   head.peer = connection.peer;
   head.awaits_proxy_header = connection.awaits_proxy_header ? 1 : 0;
   // What the other could not take in would be lost: it stays where it is.
@@ -122,7 +123,9 @@ Received receive_handed(int channel, std::string& room) {
   const std::size_t bytes = static_cast<std::size_t>(size) - sizeof head;
   const std::size_t announced =
       std::size_t{head.from_client_bytes} + head.from_upstream_bytes + head.request_id_bytes;
-  const bool is_known = head.magic == kMagic && head.version == kVersion && announced == bytes;
+  const bool is_tls = head.version == kTlsVersion;
+  const bool is_known =
+      head.magic == kMagic && (is_tls || head.version == kVersion) && announced == bytes;
   if (!is_known || !descriptors[0].is_open()) return {};
 
   const std::string_view all(room.data() + sizeof head, bytes);
@@ -134,6 +137,7 @@ Received receive_handed(int channel, std::string& room) {
               .upstream = std::move(descriptors[1]),
               .peer = head.peer,
               .awaits_proxy_header = head.awaits_proxy_header != 0,
+              .is_tls = is_tls,
               .upstream_name = {name, ::strnlen(name, sizeof head.upstream_name)},
               .request_id = all.substr(bytes - head.request_id_bytes),
               .from_client = all.substr(0, head.from_client_bytes),

@@ -25,6 +25,7 @@ struct ConnectionToHand {
   int upstream = -1;  // of a tunnel, else -1
   IpAddress peer;
   bool awaits_proxy_header = false;  // it begins with one, which has not come yet
+  bool is_tls = false;               // the one that came says so
   std::string_view upstream_name;    // of a tunnel
   std::string_view request_id;       // of a tunnel: what it is called in the logs
   std::string_view from_client;      // what the client sent and nobody has acted on
@@ -43,6 +44,7 @@ struct HandedConnection {
   UniqueFd upstream;  // not open: an idle connection
   IpAddress peer;
   bool awaits_proxy_header = false;
+  bool is_tls = false;
   std::string_view upstream_name;
   std::string_view request_id;
   std::string_view from_client;

@@ -48,6 +48,8 @@ class Exchange final : public ActiveHook, public AskedHook, private UpstreamConn
   class Client {
    public:
     virtual TcpStream& stream() = 0;
+    // To the balancer in front, which says so.
+    virtual bool came_over_tls() const = 0;
     // Armed with header_timeout (less, at a stop) when the exchange begins, and the exchange's to
     // arm from then on: its timeouts arrive at on_timeout().
     virtual Timer& timer() = 0;

@@ -18,6 +18,7 @@ void Exchange::send_request() {
                               .via_name = proxy_.context.via_name,
                               .request_id = id_.text(),
                               .forwarded = config().server.forwarded,
+                              .scheme = client_.came_over_tls() ? "https" : "http",
                               .default_host = default_host};
   BufferLease buffer = proxy_.context.buffers.lend();
   const std::size_t size = write_request_head(head_, how, buffer->data(), buffer->capacity);

@@ -56,6 +56,7 @@ void round_trip(const Channel& channel, std::string_view bytes, int fd, std::str
   connection.client = fd;
   connection.upstream = half % 2 == 0 ? fd : -1;
   connection.awaits_proxy_header = half % 3 == 0;
+  connection.is_tls = half % 5 == 0;
   connection.upstream_name = "s1";
   connection.request_id = bytes.substr(0, half % 100);
   connection.from_client = bytes.substr(0, half);
@@ -69,6 +70,7 @@ void round_trip(const Channel& channel, std::string_view bytes, int fd, std::str
              handed.upstream_name == connection.upstream_name &&
              handed.request_id == connection.request_id &&
              handed.awaits_proxy_header == connection.awaits_proxy_header &&
+             handed.is_tls == connection.is_tls &&
              handed.upstream.is_open() == (connection.upstream >= 0) && handed.client.is_open(),
          "something else arrived");
 }

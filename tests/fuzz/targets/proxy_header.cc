@@ -21,6 +21,7 @@ using Address = std::array<unsigned char, 16>;  // IPv4 as ::ffff:a.b.c.d
 struct Reading {
   std::size_t size;
   std::optional<Address> client;
+  bool is_tls = false;
 };
 
 std::optional<Address> to_address(int family, const std::string& text) {
@@ -47,14 +48,14 @@ std::optional<Reading> read_line(const std::string& bytes) {
   std::istringstream rest(line + " ");
   for (std::string word; std::getline(rest, word, ' ');) words.push_back(word);
   if (words.size() < 2 || words[0] != "PROXY") return std::nullopt;
-  if (words[1] == "UNKNOWN") return Reading{end + 2, std::nullopt};
+  if (words[1] == "UNKNOWN") return Reading{end + 2, std::nullopt, false};
   if (words.size() != 6 || (words[1] != "TCP4" && words[1] != "TCP6")) return std::nullopt;
   const int family = words[1] == "TCP4" ? AF_INET : AF_INET6;
   const auto source = to_address(family, words[2]);
   if (!source || !to_address(family, words[3]) || !is_port(words[4]) || !is_port(words[5])) {
     return std::nullopt;
   }
-  return Reading{end + 2, source};
+  return Reading{end + 2, source, false};
 }
 
 std::uint32_t crc32c(const std::string& bytes) {
@@ -74,8 +75,8 @@ std::size_t number_at(const std::string& bytes, std::size_t at, std::size_t size
   return number;
 }
 
-// Section 2.2.
-bool are_values_sound(const std::string& header, std::size_t at) {
+// Section 2.2. Of several values about TLS the last one counts.
+bool are_values_sound(const std::string& header, std::size_t at, bool& is_tls) {
   while (at < header.size()) {
     if (header.size() - at < 3) return false;
     const std::size_t type = number_at(header, at, 1);
@@ -87,6 +88,7 @@ bool are_values_sound(const std::string& header, std::size_t at) {
       zeroed.replace(at + 3, 4, 4, '\0');
       if (crc32c(zeroed) != number_at(header, at + 3, 4)) return false;
     }
+    if (type == 0x20 && length > 0) is_tls = number_at(header, at + 3, 1) % 2 == 1;
     at += 3 + length;
   }
   return true;
@@ -97,15 +99,18 @@ std::optional<Reading> read_binary(const std::string& bytes) {
   const std::size_t size = 16 + number_at(bytes, 14, 2);
   const std::size_t command = number_at(bytes, 12, 1);
   if (size > kMaxProxyHeader || size > bytes.size()) return std::nullopt;
-  if (command == 0x20) return Reading{size, std::nullopt};  // LOCAL
+  if (command == 0x20) return Reading{size, std::nullopt, false};  // LOCAL
   if (command != 0x21) return std::nullopt;
   const std::size_t family = number_at(bytes, 13, 1) >> 4;
   const std::size_t transport = number_at(bytes, 13, 1) & 15;
   constexpr std::size_t kAddressBytes[] = {0, 12, 36, 216};
   if (family > 3 || transport > 2 || size < 16 + kAddressBytes[family]) return std::nullopt;
-  if (family == 0) return Reading{size, std::nullopt};
-  if (!are_values_sound(bytes.substr(0, size), 16 + kAddressBytes[family])) return std::nullopt;
-  if (family == 3 || transport == 0) return Reading{size, std::nullopt};
+  if (family == 0) return Reading{size, std::nullopt, false};
+  bool is_tls = false;
+  if (!are_values_sound(bytes.substr(0, size), 16 + kAddressBytes[family], is_tls)) {
+    return std::nullopt;
+  }
+  if (family == 3 || transport == 0) return Reading{size, std::nullopt, is_tls};
   Address client{};
   if (family == 1) {
     client[10] = client[11] = 0xff;
@@ -113,7 +118,7 @@ std::optional<Reading> read_binary(const std::string& bytes) {
   } else {
     std::memcpy(client.data(), bytes.data() + 16, 16);
   }
-  return Reading{size, client};
+  return Reading{size, client, is_tls};
 }
 
 }  // namespace
@@ -135,6 +140,7 @@ void fuzz_proxy_header(std::string_view input) {
   if (!wanted) return;
   demand(header.size == wanted->size, "ends elsewhere");
   demand(header.has_client == wanted->client.has_value(), "names a client, or none");
+  demand(header.is_tls == wanted->is_tls, "speaks of TLS, or not");
   if (!wanted->client) return;
   demand(std::memcmp(header.client.bytes.data(), wanted->client->data(), 16) == 0,
          "another client");

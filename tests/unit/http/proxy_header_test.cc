@@ -144,6 +144,26 @@ TEST(ProxyHeader, Version2NamesTheClientInBinary) {
   }));
 }
 
+TEST(ProxyHeader, Version2MayTellOfTls) {
+  // Flags, the outcome of a client's certificate, and the version as a value within the value.
+  const std::string told = "\x20\x00\x0f\x01\0\0\0\0\x21\x00\x07TLSv1.3"s;
+  const std::pair<std::string, bool> rows[] = {
+      {binary(0x21, 0x11, kV4 + told), true},
+      {binary(0x21, 0x31, kUnixAddresses + told), true},
+      {binary(0x21, 0x21, kV6 + "\x01\x00\x02h1"s + "\x20\x00\x01\x07"s), true},
+      {binary(0x21, 0x11, kV4 + "\x20\x00\x05\x06\0\0\0\0"s), false},
+      {binary(0x21, 0x11, kV4 + "\x20\x00\x00"s), false},
+      {binary(0x21, 0x11, kV4), false},
+      {binary(0x20, 0x11, kV4 + told), false},  // LOCAL: the balancer's own
+      {"PROXY TCP4 192.0.2.1 198.51.100.1 1 2\r\n", false},
+  };
+  for (const auto& [bytes, is_tls] : rows) {
+    const ProxyHeader header = parse_proxy_header(bytes);
+    EXPECT_EQ(header.status, ProxyHeader::Status::kComplete);
+    EXPECT_EQ(header.is_tls, is_tls) << testing::PrintToString(bytes);
+  }
+}
+
 TEST(ProxyHeader, Version2IsStrict) {
   check(std::to_array<Row>({
       {binary(0x11, 0x11, kV4), "malformed"},
