@@ -22,6 +22,7 @@ HealthStateMachine inherit(const HealthConfig& config, const UpstreamState& shar
   const bool knows_since = is_same && shared.changed_at_ms() != 0;
   return {{config.rise, config.fall},
           is_same ? shared.health() : HealthState::kUnknown,
+          shared.cause(),
           knows_since ? shared.changed_at_ms() : wall_clock_ms()};
 }
 
@@ -298,6 +299,7 @@ bool BackendWatch::is_up() const noexcept {
 
 void BackendWatch::ignore_health(bool ignored) {
   if (std::exchange(health_ignored_, ignored) == ignored) return;
+  if (ignored) end_slow_start();
   if (has_verdict_) show();
 }
 
@@ -323,7 +325,7 @@ KeyShare BackendWatch::keys() const noexcept {
 
 // While workers use the backend where it was before a move, nothing of it begins or ends here.
 void BackendWatch::begin_slow_start() {
-  if (settled_) slow_start_.begin();
+  if (settled_ && !health_ignored_) slow_start_.begin();
 }
 
 void BackendWatch::end_slow_start() noexcept {

@@ -101,20 +101,23 @@ void HealthMonitor::on_watch_news(BackendWatch& watch, bool state_changed) {
   if (state_changed) observer_.on_health_changed();
 }
 
-// Backups come first: as long as one of them is up, nobody needs those that are down. Whom an
-// operator has drained is neither up nor down.
-bool HealthMonitor::must_panic() const noexcept {
-  std::size_t up = 0;
-  std::size_t all = 0;
-  bool backup_is_up = false;
+// Whom an operator has drained is neither up nor down.
+HealthMonitor::Strength HealthMonitor::strength() const noexcept {
+  Strength strength;
   for (const auto& watch : watches_) {
     if (config_.backends[watch->index()].backup) {
-      backup_is_up |= watch->is_up();
+      strength.backup_is_up |= watch->is_up();
     } else if (!watch->is_drained()) {
-      ++all;
-      up += watch->is_up() ? 1 : 0;
+      ++strength.all;
+      strength.up += watch->is_up() ? 1 : 0;
     }
   }
+  return strength;
+}
+
+// Backups come first: as long as one of them is up, nobody needs those that are down.
+bool HealthMonitor::must_panic(const Strength& strength) const noexcept {
+  const auto& [all, up, backup_is_up] = strength;
   if (all == 0 || (up == 0 && backup_is_up)) return false;
   return static_cast<double>(up) < config_.health.panic_threshold * static_cast<double>(all);
 }
@@ -134,7 +137,9 @@ void HealthMonitor::go_on_with_panic() {
 }
 
 void HealthMonitor::reconsider_panic() {
-  if (config_.health.panic_threshold == 0 || awaited_ != 0 || must_panic() == panicking_) return;
+  if (config_.health.panic_threshold == 0 || awaited_ != 0) return;
+  const Strength now = strength();
+  if (must_panic(now) == panicking_) return;
   panicking_ = !panicking_;
   for (const auto& watch : watches_) {
     if (!config_.backends[watch->index()].backup) watch->ignore_health(panicking_);
@@ -143,9 +148,9 @@ void HealthMonitor::reconsider_panic() {
     log::warning(
         "only {} of {} backends are up, less than health.panic_threshold = {}: health is ignored "
         "and all of them get requests; see why the probes fail with `ringmaster ctl status`",
-        up_count(), watches_.size(), config_.health.panic_threshold);
+        now.up, now.all, config_.health.panic_threshold);
   } else {
-    log::info("{} of {} backends are up: health counts again", up_count(), watches_.size());
+    log::info("{} of {} backends are up: health counts again", now.up, now.all);
   }
   observer_.on_health_changed();
 }

@@ -64,7 +64,14 @@ class HealthMonitor final : private BackendWatch::Owner, private Resolver::Obser
  private:
   bool is_used_by(std::uint32_t generation, std::uint32_t upstream) const noexcept;
   void find_address(std::size_t backend);
-  bool must_panic() const noexcept;
+  // Of the backends that are no backups and not drained.
+  struct Strength {
+    std::size_t all = 0;
+    std::size_t up = 0;
+    bool backup_is_up = false;
+  };
+  Strength strength() const noexcept;
+  bool must_panic(const Strength& strength) const noexcept;
   void go_on_with_panic();
   void reconsider_panic();
   void on_watch_news(BackendWatch& watch, bool state_changed) override;

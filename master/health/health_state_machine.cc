@@ -23,10 +23,12 @@ HealthState initial_state(HealthState inherited) noexcept {
 
 }  // namespace
 
-HealthStateMachine::HealthStateMachine(Rules rules, HealthState inherited,
+HealthStateMachine::HealthStateMachine(Rules rules, HealthState inherited, HealthCause cause,
                                        std::int64_t now_ms) noexcept
     : rules_(rules),
       state_(initial_state(inherited)),
+      cause_(state_ == HealthState::kDown || state_ == HealthState::kSuspect ? cause
+                                                                             : HealthCause::kNone),
       probed_(state_ != HealthState::kUnknown),
       since_ms_(now_ms),
       up_since_ms_(now_ms),

@@ -24,10 +24,11 @@ class HealthStateMachine {
     std::uint32_t fall;
   };
 
-  // `inherited`: what an earlier generation left in the segment; up and down are taken over as they
-  // are, anything else begins as unknown. Times are milliseconds of whatever clock the caller shows
-  // to people.
-  HealthStateMachine(Rules rules, HealthState inherited, std::int64_t now_ms) noexcept;
+  // `inherited`: what an earlier generation left in the segment, with its cause; up and down are
+  // taken over as they are, anything else begins as unknown. Times are milliseconds of whatever
+  // clock the caller shows to people.
+  HealthStateMachine(Rules rules, HealthState inherited, HealthCause cause,
+                     std::int64_t now_ms) noexcept;
 
   // Each returns whether the state changed.
   // The outcome of a probe (kNone: success). `verifies_report`: it began after a worker's report.
@@ -62,7 +63,7 @@ class HealthStateMachine {
   const Rules rules_;
   // Owned.
   HealthState state_;
-  HealthCause cause_ = HealthCause::kNone;
+  HealthCause cause_;
   Grounds grounds_ = Grounds::kNone;
   bool probed_;  // false: the next probe decides alone
   std::int64_t since_ms_;

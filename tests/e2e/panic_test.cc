@@ -42,7 +42,11 @@ class Panic : public ::testing::Test {
   static std::set<std::string> answering(const Ringmaster& ringmaster) {
     Client client(ringmaster.endpoint());
     std::set<std::string> names;
-    for (int i = 0; i < 300; ++i) names.insert(client.get("/" + std::to_string(i)).backend());
+    for (int i = 0; i < 300; ++i) {
+      const Response response = client.get("/" + std::to_string(i));
+      EXPECT_EQ(response.status, 200);
+      names.insert(response.backend());
+    }
     return names;
   }
 

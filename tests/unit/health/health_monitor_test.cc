@@ -459,12 +459,51 @@ TEST_F(HealthMonitorTest, PanicsOnlyWhereNoBackupServes) {
   EXPECT_TRUE(monitor_->is_panicking());
   EXPECT_EQ(shared(0).keys(), kAllKeys);
   EXPECT_EQ(shared(0).health(), HealthState::kDown) << "it is used, and not called up";
+  EXPECT_NE(log_.text().find("only 0 of 2 backends are up"), std::string::npos)
+      << "backups do not count";
   EXPECT_EQ(shared(2).keys(), kNoKeys) << "a backup that is down helps nobody";
 
   dead.listen();
   ASSERT_TRUE(comes_to(HealthState::kUp, 0));
   ASSERT_TRUE(comes_to(HealthState::kUp, 1));
   EXPECT_FALSE(monitor_->is_panicking());
+}
+
+// Its keys would go to backends that are down.
+TEST_F(HealthMonitorTest, InPanicNobodyStartsSlowly) {
+  config_.health.slow_start = kNever;
+  config_.health.panic_threshold = 1.0;
+  FakeBackend dead(loop_.get());
+  dead.refuse();
+  add(backend_.address());
+  add(dead.address());
+  start_and_await_first_round();
+  ASSERT_TRUE(monitor_->is_panicking());
+  backend_.refuse();
+  ASSERT_TRUE(comes_to(HealthState::kDown));
+  backend_.listen();
+  ASSERT_TRUE(comes_to(HealthState::kUp));
+  EXPECT_EQ(shared(0).keys(), kAllKeys);
+  monitor_->set_drained("s1", true);
+  monitor_->set_drained("s1", false);
+  EXPECT_EQ(shared(0).keys(), kAllKeys);
+}
+
+TEST_F(HealthMonitorTest, PanicEndsASlowStart) {
+  config_.health.slow_start = kNever;
+  config_.health.panic_threshold = 1.0;
+  FakeBackend other(loop_.get());
+  add(backend_.address());
+  add(other.address());
+  start_and_await_first_round();
+  monitor_->set_drained("s1", true);
+  monitor_->set_drained("s1", false);
+  ASSERT_LT(shared(0).keys(), kAllKeys);
+  other.refuse();
+  ASSERT_TRUE(comes_to(HealthState::kDown, 1));
+  ASSERT_TRUE(monitor_->is_panicking());
+  EXPECT_EQ(shared(0).keys(), kAllKeys);
+  EXPECT_EQ(shared(1).keys(), kAllKeys);
 }
 
 TEST(UpstreamStateTest, AShareOfKeysGrowsByKeysAndLosesNone) {

@@ -12,7 +12,7 @@ using Cause = HealthCause;
 constexpr HealthStateMachine::Rules kRules{.rise = 2, .fall = 3};
 
 HealthStateMachine fresh() {
-  return {kRules, State::kUnknown, 100};
+  return {kRules, State::kUnknown, Cause::kNone, 100};
 }
 
 HealthStateMachine up() {
@@ -73,7 +73,7 @@ TEST(HealthStateMachine, OnlyFallFailuresInARowTakeDown) {
 }
 
 TEST(HealthStateMachine, FallOfOneTakesDownWithoutSuspicion) {
-  HealthStateMachine machine({.rise = 1, .fall = 1}, State::kUnknown, 0);
+  HealthStateMachine machine({.rise = 1, .fall = 1}, State::kUnknown, Cause::kNone, 0);
   machine.on_probe(Cause::kNone, false, 1);
   EXPECT_TRUE(machine.on_probe(Cause::kConnect, false, 2));
   EXPECT_EQ(machine.state(), State::kDown);
@@ -142,22 +142,24 @@ TEST(HealthStateMachine, AfterANameIsFoundTheFirstProbeStillDecidesAlone) {
 }
 
 TEST(HealthStateMachine, TakesOverWhatAnEarlierGenerationKnew) {
-  HealthStateMachine was_up(kRules, State::kUp, 100);
+  HealthStateMachine was_up(kRules, State::kUp, Cause::kNone, 100);
   EXPECT_TRUE(was_up.on_probe(Cause::kConnect, false, 200));
   EXPECT_EQ(was_up.state(), State::kSuspect) << "one failure is not enough";
 
   // Or a dead backend would outlive reloads that come in quick succession.
-  HealthStateMachine was_suspect(kRules, State::kSuspect, 100);
+  HealthStateMachine was_suspect(kRules, State::kSuspect, Cause::kNone, 100);
   EXPECT_EQ(was_suspect.state(), State::kSuspect);
   EXPECT_TRUE(was_suspect.is_in_doubt());
   EXPECT_TRUE(was_suspect.on_probe(Cause::kTimeout, false, 200));
   EXPECT_EQ(was_suspect.state(), State::kDown);
 
-  HealthStateMachine was_down(kRules, State::kDown, 100);
+  HealthStateMachine was_down(kRules, State::kDown, Cause::kTimeout, 100);
+  EXPECT_EQ(was_down.cause(), Cause::kTimeout);
   EXPECT_FALSE(was_down.on_probe(Cause::kNone, false, 200)) << "nor one success";
   EXPECT_TRUE(was_down.on_probe(Cause::kNone, false, 201));
 
-  EXPECT_EQ(HealthStateMachine(kRules, State::kDraining, 100).state(), State::kUnknown);
+  EXPECT_EQ(HealthStateMachine(kRules, State::kDraining, Cause::kNone, 100).state(),
+            State::kUnknown);
 }
 
 }  // namespace
