@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 namespace ringmaster {
 namespace {
@@ -23,7 +24,11 @@ class Ring {
         backups_(segment_.ring(source.own_generation, true)),
         any_primary_(std::any_of(source.upstreams.begin(), source.upstreams.end(), [&](auto i) {
           return segment_.routing(source.own_generation).routes[i].backup == 0 && is_usable(i);
-        })) {}
+        })) {
+    for (std::uint32_t i = 0; !any_primary_ && i < backups_.point_count(); ++i) {
+      if (is_usable(backups_.point(i).upstream())) usable_backups_.push_back(backups_.point(i));
+    }
+  }
 
   const HashRing& points() const { return primary_.is_empty() ? backups_ : primary_; }
   bool is_usable(std::uint32_t upstream) const { return segment_.upstream(upstream).is_usable(); }
@@ -33,8 +38,14 @@ class Ring {
     return points().is_empty() ? kNobody : points().point(points().locate(hash)).upstream();
   }
   std::uint32_t server_of(std::uint64_t hash) const {
-    const HashRing& ring = any_primary_ ? primary_ : backups_;
-    return ring.walk(hash, [this](std::uint32_t upstream) { return is_usable(upstream); });
+    if (any_primary_) {
+      return primary_.walk(hash, [this](std::uint32_t upstream) { return is_usable(upstream); });
+    }
+    if (usable_backups_.empty()) return kNobody;
+    const auto next = std::lower_bound(
+        usable_backups_.begin(), usable_backups_.end(), RingPoint::place_of(hash),
+        [](const RingPoint& point, std::uint64_t place) { return point.place() < place; });
+    return (next == usable_backups_.end() ? usable_backups_.front() : *next).upstream();
   }
 
  private:
@@ -42,6 +53,7 @@ class Ring {
   const HashRing primary_;
   const HashRing backups_;
   const bool any_primary_;
+  std::vector<RingPoint> usable_backups_;  // in order, while they serve
 };
 
 // The share of all keys that went from one backend (first) to another (second, or nobody).
