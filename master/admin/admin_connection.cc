@@ -94,11 +94,13 @@ void AdminConnection::parse() {
 void AdminConnection::answer() {
   AdminResponse response = respond();
   if (response.status == kAnsweredLater) return end();
-  const std::size_t size = response.body.size();
-  if (size > kSmall && owner_.unsent_bytes() + size > limits_.max_unsent_bytes) {
-    response = too_slow();
-  }
+  if (is_too_much(response.body.size())) response = too_slow();
   send(std::move(response), parser_.keep_alive(), !parser_.is_head());
+}
+
+// Beside what waits for slow readers.
+bool AdminConnection::is_too_much(std::size_t size) const noexcept {
+  return size > kSmall && owner_.unsent_bytes() + size > limits_.max_unsent_bytes;
 }
 
 // A handler that throws costs its own request, not the master.
@@ -107,8 +109,12 @@ AdminResponse AdminConnection::respond() {
   if (route == routes_.end()) return not_found();
   AdminRequest request = parser_.request();
   uv_fileno(reinterpret_cast<const uv_handle_t*>(socket_.get()), &request.connection);
+  std::size_t& last_size = owner_.last_size(route->first);
+  if (is_too_much(last_size)) return too_slow();
   try {
-    return route->second(request);
+    AdminResponse response = route->second(request);
+    last_size = response.body.size();
+    return response;
   } catch (const std::exception& e) {
     static log::LineLimit lines(5, 60'000);  // who asks may ask often
     if (lines.admits(monotonic_ms())) {

@@ -42,6 +42,9 @@ class AdminConnection {
     virtual void on_admin_connection_end(AdminConnection& connection) = 0;
     // What the responses of all connections hold in memory.
     virtual std::size_t unsent_bytes() const noexcept = 0;
+    // How large the last answer of a route was: what is to be refused for its size need not be
+    // made.
+    virtual std::size_t& last_size(const std::string& route) = 0;
 
    protected:
     ~Owner() = default;
@@ -80,6 +83,7 @@ class AdminConnection {
   void on_read(ssize_t size, const char* bytes);
   void parse();
   void answer();
+  bool is_too_much(std::size_t size) const noexcept;
   AdminResponse respond();
   void send(AdminResponse response, bool keep_alive, bool with_body);
   void on_written(int status);

@@ -7,7 +7,9 @@
 #include <uv.h>
 
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "master/admin/admin_connection.h"
@@ -40,6 +42,7 @@ class AdminServer final : private AdminConnection::Owner {
   bool make_room();
   void on_admin_connection_end(AdminConnection& connection) override;
   std::size_t unsent_bytes() const noexcept override;
+  std::size_t& last_size(const std::string& route) override { return last_sizes_[route]; }
 
   // Borrowed.
   uv_loop_t* const loop_;
@@ -48,6 +51,7 @@ class AdminServer final : private AdminConnection::Owner {
   const AdminLimits limits_;
   // Owned.
   OwnedHandle<uv_tcp_t> listener_;
+  std::map<std::string, std::size_t> last_sizes_;  // by route
   std::vector<std::unique_ptr<AdminConnection>> connections_;
 };
 

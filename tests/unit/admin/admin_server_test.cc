@@ -60,7 +60,10 @@ class AdminServerTest : public testing::Test {
       return AdminResponse{.body = request.path + "|" + request.query + "|" +
                                    std::string(request.field("x-test")) + "\n"};
     };
-    routes_["/large"] = [this](const AdminRequest&) { return AdminResponse{.body = large_}; };
+    routes_["/large"] = [this](const AdminRequest&) {
+      ++made_;
+      return AdminResponse{.body = large_};
+    };
     routes_["/throws"] = [](const AdminRequest&) -> AdminResponse {
       throw std::runtime_error("oh");
     };
@@ -112,6 +115,7 @@ class AdminServerTest : public testing::Test {
   std::unique_ptr<AdminServer> server_;
   std::vector<std::unique_ptr<RawClient>> clients_;
   std::string large_ = std::string(8 << 20, 'x') + "end";
+  int made_ = 0;  // of large_
 };
 
 int status_of(const std::string& response) {
@@ -315,6 +319,7 @@ TEST_F(AdminServerTest, ManySlowReadersHoldNoMoreThanTheirShareOfMemory) {
                        [](const auto& slow) { return !slow->received().empty(); });
   }));
   EXPECT_TRUE(exchange(kLarge).starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(made_, 3) << "what is refused need not be made";
   EXPECT_TRUE(exchange("GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                   .starts_with("HTTP/1.1 200 "));
   clients_.clear();
@@ -333,11 +338,14 @@ TEST_F(AdminServerTest, AnIdleConnectionIsClosed) {
 
 TEST_F(AdminServerTest, ARequestThatDripsInIsGivenUp) {
   limits_.request_timeout = std::chrono::milliseconds(100);
+  limits_.max_head_bytes = 1 << 20;
   RawClient& client = connect();
+  client.send("GET / HTTP/1.1\r\nX: ");
   ASSERT_TRUE(loop_.run_until([&] {
-    client.send("G");  // each byte in time, the whole never
+    client.send("x");  // each byte in time, the whole never
     return client.is_closed() || status_of(client.received()) != 0;
   }));
+  EXPECT_EQ(status_of(client.received()), 408);
   RawClient& half = connect();
   half.send("GET / HTTP/1.1\r\nHost:");
   ASSERT_TRUE(loop_.run_until([&] { return half.is_closed(); }));
