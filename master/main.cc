@@ -66,12 +66,14 @@ void describe(CLI::App& app, Options& options) {
       "  curl -s localhost:9180/metrics             # what Prometheus scrapes\n");
 }
 
-// As many connections as the administrator allows, not as the shell happens to.
-void raise_file_limit() {
-  rlimit files;
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+// As many connections as the administrator allows, not as the shell happens to. Returns how many
+// files may be open then.
+rlim_t raise_file_limit() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return RLIM_INFINITY;
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
+  return files.rlim_cur;
 }
 
 sigset_t our_signals() {
@@ -86,6 +88,8 @@ sigset_t our_signals() {
 void hold_signals() {
   const sigset_t ours = our_signals();
   ::sigprocmask(SIG_BLOCK, &ours, nullptr);
+  // None of these is for us; as they are by nature, each would end the service.
+  for (const int number : {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ}) ::signal(number, SIG_IGN);
 }
 
 // Whoever started us may have closed these: what is opened next must not pass for them.
@@ -162,7 +166,14 @@ int serve(const Options& options, const Launch& launch) {
   log::info("ringmaster {} ({}) {}, config: {}", kVersion, kRevision,
             inherited.is_takeover ? "takes over" : "starts",
             options.demo ? "the demo's" : launch.config_file);
-  raise_file_limit();
+  // With fewer it starts half, or libuv ends it. The service that runs is no start, and goes on.
+  constexpr rlim_t kLeastFiles = 32;
+  const rlim_t files = raise_file_limit();
+  if (files < kLeastFiles && !inherited.is_takeover) {
+    log::error("the limit on open files is {}, must be at least {} (LimitNOFILE, ulimit -n)", files,
+               kLeastFiles);
+    return fail_slowly(kExitCannotStart);
+  }
   for (const std::string& warning : start->warnings) log::warning("{}", warning);
   if (const auto warning = warning_of_file_limit(start->config.server))
     log::warning("{}", *warning);

@@ -135,8 +135,6 @@ void Master::announce_addresses() const {
 }
 
 void Master::watch_signals() {
-  // None of these is for us; as they are by nature, each would end the service.
-  for (const int number : {SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ}) ::signal(number, SIG_IGN);
   for (const int number : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGCHLD}) {
     auto handle = open_handle<uv_signal_t>(this, uv_signal_init, loop_.get());
     const auto on_signal = [](uv_signal_t* signal, int which) noexcept {

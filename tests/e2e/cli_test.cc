@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <regex.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <sstream>
@@ -252,6 +253,32 @@ TEST(Start, ATakenPortIsNamed) {
     EXPECT_EQ(finished.exit, kCouldNotStart) << table;
     EXPECT_NE(finished.log.find(address), std::string::npos) << finished.log;
   }
+}
+
+TEST(Start, WithTooFewFilesItSaysSo) {
+  const TempDir dir;
+  write_whole_file(dir.path("c.toml"), complete_config(kBackend));
+  for (const char* files : {"10", "12", "18"}) {
+    const Finished finished = run({"/bin/sh", "-c", "ulimit -n $2; exec \"$0\" -c \"$1\"",
+                                   ringmaster_binary(), dir.path("c.toml"), files});
+    EXPECT_EQ(finished.exit, kCouldNotStart) << files;
+    EXPECT_NE(finished.log.find("the limit on open files is"), std::string::npos) << finished.log;
+  }
+}
+
+TEST(Start, DoesNotDieOfALogThatNobodyReads) {
+  const UniqueFd taken = listen_at({own_loopback(), 0});
+  const TempDir dir;
+  write_whole_file(dir.path("c.toml"),
+                   complete_config("[server]\nlisten = \"" +
+                                   local_endpoint(taken.get()).to_string() + "\"\n" + kBackend));
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);  // inherited
+  ::close(ends[0]);
+  const UniqueFd unread(ends[1]);
+  const Finished finished = run({"/bin/sh", "-c", "exec \"$0\" -c \"$1\" 2>&$2",
+                                 ringmaster_binary(), dir.path("c.toml"), std::to_string(ends[1])});
+  EXPECT_EQ(finished.exit, kCouldNotStart) << "as is right where the port is taken";
 }
 
 TEST(Start, EveryListenerServes) {
