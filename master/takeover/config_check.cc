@@ -47,7 +47,7 @@ void say(std::string_view words) noexcept {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const int nothing = ::open("/dev/null", O_RDWR);
   ::dup2(nothing, STDIN_FILENO);
-  ::dup2(nothing, STDOUT_FILENO);
+  ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   if (nothing > STDERR_FILENO) ::close(nothing);
   ::execv(argv[0], argv);
@@ -162,7 +162,8 @@ void ConfigCheck::on_exit(int status) {
 }
 
 void ConfigCheck::on_output(ssize_t size, const char* bytes) {
-  if (size > 0 && output_.size() < kMostOutput) {
+  if (size > 0) {
+    if (output_.size() >= kMostOutput) output_.resize(kMostOutput / 2);  // its last word counts
     output_.append(bytes, static_cast<std::size_t>(size));
   }
   if (size >= 0) return;
@@ -181,7 +182,10 @@ std::string ConfigCheck::verdict() const {
     return fmt::format("the new binary died of signal {} while checking the config",
                        WTERMSIG(status_));
   }
-  if (status_ == 0) return {};
+  if (status_ == 0) {
+    if (output_.ends_with("ok\n")) return {};
+    return "the new binary does not say \"ok\" to the config: is it ringmaster?";
+  }
   std::string text = output_;
   while (text.ends_with('\n')) text.pop_back();
   return text.empty() ? "the new binary refuses the config and does not say why" : text;

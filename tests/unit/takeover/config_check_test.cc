@@ -55,9 +55,21 @@ TEST_F(ConfigCheckTest, TellsWhatTheNewBinarySays) {
 }
 
 TEST_F(ConfigCheckTest, IsContentWithSuccess) {
-  start("echo \"a warning\" >&2");
+  start("echo \"a warning\" >&2; echo ok");
   ASSERT_TRUE(concludes());
   EXPECT_EQ(verdict_, "");
+}
+
+TEST_F(ConfigCheckTest, HearsASuccessBehindAnyNumberOfWarnings) {
+  start("yes \"a warning\" | head -c 200000 >&2; echo ok");
+  ASSERT_TRUE(concludes());
+  EXPECT_EQ(verdict_, "");
+}
+
+TEST_F(ConfigCheckTest, RefusesAProgramThatIsAnother) {
+  start("exit 0");
+  ASSERT_TRUE(concludes());
+  EXPECT_EQ(verdict_, "the new binary does not say \"ok\" to the config: is it ringmaster?");
 }
 
 TEST_F(ConfigCheckTest, SaysWhichSignalItDiedOf) {
