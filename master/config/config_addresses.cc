@@ -50,7 +50,8 @@ Error bare_ipv6_error(std::string_view text, const std::string& port) {
   return {message};
 }
 
-// nullptr, or what is wrong with a host name (RFC 1123, a final dot allowed).
+// nullptr, or what is wrong with a host name (RFC 1123, a final dot allowed; also an underscore, as
+// containers are called).
 const char* host_name_error(std::string_view host) {
   if (host.ends_with('.')) host.remove_suffix(1);
   if (host.empty()) return "is empty";
@@ -60,9 +61,9 @@ const char* host_name_error(std::string_view host) {
     const std::string_view label = host.substr(0, dot);
     if (label.empty()) return "has an empty part";
     if (label.size() > 63) return "has a part longer than 63 characters";
-    if (!std::all_of(label.begin(), label.end(), [](char c) { return is_alnum(c) || c == '-'; })) {
-      return "may only have letters, digits, '-' and '.'";
-    }
+    const bool is_legal = std::all_of(label.begin(), label.end(),
+                                      [](char c) { return is_alnum(c) || c == '-' || c == '_'; });
+    if (!is_legal) return "may only have letters, digits, '-', '_' and '.'";
     if (label.front() == '-' || label.back() == '-') return "has a part that begins or ends in '-'";
     if (dot == host.npos) {
       // What getaddrinfo would read as a shortened or octal IPv4 address is a slip.

@@ -80,6 +80,25 @@ bool is_bad_value(std::string_view line, std::size_t column) {
          rest.find("'''") == rest.npos;
 }
 
+// toml++ goes down one call for each part of a dotted key, however many there are. Where so many
+// begin; npos: nowhere.
+std::size_t find_endless_key(std::string_view text) {
+  constexpr std::size_t kMostDots = 1000;
+  std::size_t dots = 0;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool may_be_of_key = is_alnum(c) || std::string_view("._- \t\"'").find(c) != text.npos;
+    if (!may_be_of_key) {
+      dots = 0;
+      begin = i + 1;
+    } else if (c == '.' && ++dots > kMostDots) {
+      return begin;
+    }
+  }
+  return text.npos;
+}
+
 // A value that is no TOML does not hide what else is wrong: it is noted, and the rest read without
 // it. Nothing where the error is another, behind which all may mean something else.
 std::optional<toml::table> parse_in_part(std::string toml_text,
@@ -90,6 +109,11 @@ std::optional<toml::table> parse_in_part(std::string toml_text,
     } catch (const toml::parse_error& error) {
       const toml::source_position at = error.source().begin;
       const std::string_view line = line_at(toml_text, at.line);
+      // The same once more, behind a line that was left out: an end that is missing.
+      if (!problems.empty() && problems.back().line == at.line &&
+          problems.back().column == at.column) {
+        return std::nullopt;
+      }
       problems.push_back({at.line, at.column, syntax_message(error.description(), line)});
       if (!is_bad_value(line, at.column)) return std::nullopt;
       blank(toml_text, line);
@@ -128,6 +152,14 @@ bool can_be_read_but_once(const std::string& path) {
 
 LoadedConfig load_config(std::string_view toml_text) {
   LoadedConfig loaded;
+  if (const std::size_t at = find_endless_key(toml_text); at != toml_text.npos) {
+    const auto before = toml_text.substr(0, at);
+    const auto line =
+        static_cast<std::uint32_t>(std::count(before.begin(), before.end(), '\n') + 1);
+    const auto column = static_cast<std::uint32_t>(at - (before.rfind('\n') + 1) + 1);
+    return only_problem(
+        {line, column, "not valid TOML: a key of more than 1000 parts, must be at most two"});
+  }
   try {
     const auto root = parse_in_part(std::string(toml_text), loaded.problems);
     if (!root) return loaded;

@@ -129,9 +129,16 @@ TEST(DrainedBackend, StaysSoWhateverDiesOrIsReloaded) {
   expect_nothing_new(ringmaster, a);
 
   // That it answers, or does not, is no reason either.
+  const auto last_probe = [&] {
+    return ringmaster.status().at("backends").at(0).at("last_probe").at("result");
+  };
+  const auto good = last_probe();
   a.stop();
+  ASSERT_TRUE(wait_until([&] { return last_probe() != good; }));
+  EXPECT_EQ(ringmaster.backend_state("a"), "draining");
   a.start();
-  ASSERT_TRUE(ringmaster.wait_for_state("a", "draining"));
+  ASSERT_TRUE(wait_until([&] { return last_probe() == good; }));
+  EXPECT_EQ(ringmaster.backend_state("a"), "draining");
   expect_nothing_new(ringmaster, a);
 
   ASSERT_EQ(ringmaster.ctl({"ready", "a"}).exit, kDone);

@@ -65,7 +65,7 @@ class RequestFieldFilter {
       case FieldId::kMaxForwards:
         return head_.max_forwards < 0;
       case FieldId::kTrailer:
-        return !field.hop_by_hop && head_.framing == BodyFraming::kChunked;
+        return !field.hop_by_hop && head_.framing == BodyFraming::kChunked && !head_.drops_trailers;
       case FieldId::kForwarded:
         return how_.peer_is_trusted && !how_.forwarded;  // else written anew
       case FieldId::kXForwardedProto:
@@ -187,8 +187,8 @@ void write_connection(Writer& out, const ResponseHead& head,
 std::size_t write_response_head(const ResponseHead& head, const ResponseForwarding& how, char* out,
                                 std::size_t capacity) noexcept {
   Writer to(out, capacity);
-  const bool passes_trailers =
-      head.framing == BodyFraming::kChunked && how.framing == BodyFraming::kChunked;
+  const bool passes_trailers = head.framing == BodyFraming::kChunked &&
+                               how.framing == BodyFraming::kChunked && !head.drops_trailers;
   to << "HTTP/1.1 " << std::uint64_t{head.status} << " " << head.reason << "\r\n";
   bool dated = is_interim(head) || how.date.empty();
   copy_fields(head, to, [&](const Field& field) {

@@ -211,7 +211,7 @@ weight = 10
 max_connections = 100
 [[backend]]
 name = "a.b_c-D"
-address = "app-1.example.com.:1"
+address = "app_1.example-2.com.:1"
 backup = true
 )");
   EXPECT_EQ(
@@ -220,7 +220,7 @@ backup = true
       "9223372036854775807 7 3 0 1 | [::1]:0 '' | 3 'x-user' 5 0 | 10 25 100 56 1 | "
       "'/health?full=1' 'app.example.com:8080' 2000 2000 2000 3 4 200-200 204-204 301-302 0 0 | "
       "2000 3000 4000 0 0 0.2 1800000 | 2 off | v6 [::1]:65535 10 100 0 | "
-      "a.b_c-D app-1.example.com.:1 1 0 1");
+      "a.b_c-D app_1.example-2.com.:1 1 0 1");
   EXPECT_TRUE(c.server.trusted_proxies[1].contains(*IpAddress::parse("2001:db8::7")));
   EXPECT_EQ(c.backends[0].host, "::1");
 }
@@ -465,13 +465,15 @@ TEST(ConfigLoader, RefusesWrongWords) {
        {"1:15: health.host: \"http://a/\" is a URL, must be only its host, write for example "
         "\"app.example.com\" or \"app.example.com:8080\""}},
       {"health.host = \"a:\\r\\nX: y\"",
-       {"1:15: health.host: \"a:\\x0d\\x0aX: y\" may only have letters, digits, '-' and '.', write "
+       {"1:15: health.host: \"a:\\x0d\\x0aX: y\" may only have letters, digits, '-', '_' and '.', "
+        "write "
         "for example \"app.example.com\" or \"app.example.com:8080\""}},
       {"health.host = \"a:b\"",
        {"1:15: health.host: \"a:b\" has no valid port, write for example \"app.example.com\" or "
         "\"app.example.com:8080\""}},
       {"health.host = \"::1\"",
-       {"1:15: health.host: \"::1\" may only have letters, digits, '-' and '.', write for example "
+       {"1:15: health.host: \"::1\" may only have letters, digits, '-', '_' and '.', write for "
+        "example "
         "\"app.example.com\" or \"app.example.com:8080\""}},
       {"health.expect = 200",
        {"1:17: health.expect: 200 is a number, must be a string such as \"200-399\""}},
@@ -571,8 +573,9 @@ TEST(ConfigLoader, RefusesWrongBackends) {
           {named + "\"127.0.0.256:80\"",
            {"3:11: backend.address: host \"127.0.0.256\" is neither an IPv4 address nor a host "
             "name, write for example \"127.0.0.1:8081\" or \"app.example.com:8081\""}},
-          {named + "\"a_b:80\"",
-           {"3:11: backend.address: host \"a_b\" may only have letters, digits, '-' and '.', write "
+          {named + "\"a~b:80\"",
+           {"3:11: backend.address: host \"a~b\" may only have letters, digits, '-', '_' and '.', "
+            "write "
             "for example \"127.0.0.1:8081\" or \"app.example.com:8081\""}},
           {named + "\"a..b:80\"",
            {"3:11: backend.address: host \"a..b\" has an empty part, write for example "
@@ -643,6 +646,8 @@ TEST(ConfigLoader, UnknownKeysGetTheBestHint) {
 }
 
 TEST(ConfigLoader, SyntaxErrorsAreOnePlainMessage) {
+  std::string long_key = "a";
+  for (int i = 0; i < 100'000; ++i) long_key += ".a";
   expect_each(
       {
           {"[health]\ninterval = 1s",
@@ -666,6 +671,10 @@ TEST(ConfigLoader, SyntaxErrorsAreOnePlainMessage) {
             "it"}},
           {"[log]\nlevel: \"info\"",
            {"2:6: not valid TOML: key-value pair: expected '=', saw ':', write key = value"}},
+          {"[log]\nlevel = \"\"\"info\naccess = \"off\"",
+           {"3:15: not valid TOML: string: encountered end-of-file"}},
+          {"[log]\n" + long_key + " = 1",
+           {"2:1: not valid TOML: a key of more than 1000 parts, must be at most two"}},
           {"\xff", {"1:1: not valid TOML: Encountered invalid utf-8 sequence"}},
           {"[log]\naccess = \u201coff\u201d",
            {"2:10: not valid TOML: value: could not determine value type, write \" for these "
