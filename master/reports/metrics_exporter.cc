@@ -60,7 +60,8 @@ Rows gather(const ReportSource& source) {
 
 void add_requests(MetricFamilies& families, const Rows& rows, const WorkerTotals& workers) {
   auto requests = families.counter("requests_total",
-                                   "Requests answered through a backend, one per client request.");
+                                   "Requests answered through a backend, one per client request; "
+                                   "upgrades (101) left out.");
   for (const auto& row : rows) requests.add({{"backend", row.name}}, row.totals.requests());
 
   families.counter("requests_dropped_total", "Requests refused by the rate limiter with 429.")

@@ -210,6 +210,10 @@ TEST(Wire, AnAnswerEndsWhereItsFramingSays) {
                "HTTP/1.1 200 OK\nConnection: X-Hop\nTransfer-Encoding: chunked\n\n"
                "2\nok\n0\nX-Hop: 1\n\n",
                "HTTP/1.1 200 OK\n{added}Transfer-Encoding: chunked\n\n2\nok\n0\n\n"),
+      answered("Trailer goes with them", "9110 6.6.2",
+               "HTTP/1.1 200 OK\nTrailer: X\nConnection: y\nTransfer-Encoding: chunked\n\n"
+               "0\nX: 1\n\n",
+               "HTTP/1.1 200 OK\n{added}Transfer-Encoding: chunked\n\n0\n\n"),
       answered("Trailer with them", "9110 6.6.2",
                "HTTP/1.1 200 OK\nTrailer: X\nTransfer-Encoding: chunked\n\n0\nX: 1\n\n",
                "HTTP/1.1 200 OK\nTrailer: X\n{added}Transfer-Encoding: chunked\n\n0\nX: 1\n\n"),

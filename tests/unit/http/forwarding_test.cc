@@ -225,6 +225,8 @@ TEST(RequestForwarding, WritesTheFramingAnew) {
        post_out("A: b\n", "Transfer-Encoding: chunked\n")},
       {"9110 6.6.2", post_in("Transfer-Encoding: chunked\nTrailer: X-Sum\n"),
        post_out("Trailer: X-Sum\n", "Transfer-Encoding: chunked\n")},
+      {"9110 6.6.2", post_in("Transfer-Encoding: chunked\nTrailer: X\nConnection: y\n"),
+       post_out("", "Transfer-Encoding: chunked\n")},
       {"9110 6.6.2", post_in("Transfer-Encoding: chunked\nTrailer: X\nConnection: trailer\n"),
        post_out("", "Transfer-Encoding: chunked\n")},
       {"9110 10.1.1", post_in("Content-Length: 3\nExpect: 100-continue\n"),
