@@ -200,14 +200,47 @@ TEST(Retry, APostThatMayHaveBeenActedOnIsNeverSentTwice) {
 }
 
 TEST(Retry, APostOnAStaleConnectionIsNotSentTwiceEither) {
-  Backend backend("s1", answers_once_a_connection());
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.reply({});
+                    conversation.next();
+                    conversation.reply({});
+                    conversation.next();
+                    conversation.read_body();
+                  }));
   Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
   Client client(ringmaster.endpoint());
   ASSERT_EQ(client.get("/").status, 200);
+  ASSERT_EQ(client.get("/").status, 200);  // it keeps connections
 
   // The backend reads it before it closes, so that it may have been acted on.
   EXPECT_EQ(client.post("/", "once").status, 502);
-  EXPECT_EQ(backend.request_count(), 2u);
+  EXPECT_EQ(backend.request_count(), 3u);
+  EXPECT_EQ(backend.connection_count(), 1u);
+}
+
+// One that closes behind each answer and does not say so, as simple servers do.
+TEST(Retry, ABackendThatKeepsNoConnectionsGetsEachPostOnAFreshOne) {
+  Backend backend("s1", Backend::Script([](Conversation& conversation) {
+                    conversation.read_body();
+                    conversation.reply({});
+                  }));
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(client.post("/", "once").status, 200) << i;
+  EXPECT_EQ(backend.request_count(), 300u);
+}
+
+TEST(Retry, ABackendThatKeepsConnectionsGetsPostsOnOne) {
+  Backend backend("s1");
+  Ringmaster ringmaster("[server]\nworkers = 1\n" + kSeldomProbed + backend.toml());
+  Client client(ringmaster.endpoint());
+  std::size_t before = 0;
+  ASSERT_TRUE(wait_until([&] {  // one that idles for long enough shows it
+    before = backend.connection_count();
+    return client.post("/", "again").status == 200 && backend.connection_count() == before;
+  }));
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(client.post("/", "again").status, 200);
+  EXPECT_EQ(backend.connection_count(), before);
 }
 
 TEST(Retry, AGetWhoseBackendHangsUpIsAskedElsewhere) {

@@ -126,7 +126,8 @@ void Exchange::use_backend() {
 // False: there is none that is fit for this request.
 bool Exchange::use_idle_connection() {
   UpstreamPool& pool = proxy_.upstreams;
-  while (UpstreamConnection* idle = pool.lend_idle(upstream_index_, *this)) {
+  const auto trust = head_.is_idempotent ? UpstreamPool::Trust::kAny : UpstreamPool::Trust::kProven;
+  while (UpstreamConnection* idle = pool.lend_idle(upstream_index_, *this, trust)) {
     upstream_ = UpstreamLease(pool, idle);
     // What may change something is not sent on a connection that shows signs of its end; nor is
     // anything on one on which something may have come, since it became idle, that nobody asked for

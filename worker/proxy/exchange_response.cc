@@ -269,6 +269,7 @@ void Exchange::refuse_answer(AnswerFault fault) {
 void Exchange::lose_upstream() {
   const bool stale = upstream_->was_reused() && !attempt_.response_begun;
   const bool again = may_ask_again();
+  if (stale) proxy_.upstreams.doubt(upstream_index_);
   if (stale && again) {
     // The backend had closed it before our request came: no failure of the backend, and no retry
     // that counts.

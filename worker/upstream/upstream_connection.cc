@@ -67,6 +67,7 @@ void UpstreamConnection::lend(User& user) noexcept {
 void UpstreamConnection::make_idle() noexcept {
   user_ = nullptr;
   idle_ = true;
+  idle_since_ms_ = uv_now(context_.loop);
   reads_ = Reads::kUnknown;
   input_.reset();
   stream_.start_reading();
@@ -113,7 +114,7 @@ void UpstreamConnection::on_read(std::size_t n) {
 
 void UpstreamConnection::on_read_end(int error) {
   if (user_ == nullptr) {
-    pool_.discard(*this);
+    pool_.on_idle_end(*this);
     return;
   }
   user_->on_upstream_end(error);

@@ -54,6 +54,10 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   // Of the backend's addresses the one it was opened to, as UpstreamState counts them.
   std::uint32_t address_number() const noexcept { return address_number_; }
   bool was_reused() const noexcept { return reused_; }
+  // Of an idle one: for how long it has been.
+  Duration idle_for() const noexcept {
+    return Duration(static_cast<Duration::rep>(uv_now(context_.loop) - idle_since_ms_));
+  }
   // How long the connection took to stand.
   std::uint64_t connect_ns() const noexcept { return connect_ns_; }
   TcpStream& stream() noexcept { return stream_; }
@@ -103,6 +107,7 @@ class UpstreamConnection final : private TcpStream::Owner, private Timer::Owner 
   const std::uint32_t upstream_;
   std::uint32_t address_number_ = 0;
   std::uint64_t surplus_due_in_ = 0;  // turn of the loop
+  std::uint64_t idle_since_ms_ = 0;   // on the loop's clock
   int early_error_ = 0;               // why it could not even be tried
   bool connected_ = false;
   bool reused_ = false;

@@ -11,15 +11,18 @@ namespace {
 
 // To close one takes some ten microseconds, for which all else waits.
 constexpr std::uint32_t kMostClosedInAStep = 512;
+// A backend that does not keep connections closes them sooner than this.
+constexpr Duration kProof(20);
 
 }  // namespace
 
 UpstreamPool::UpstreamPool(WorkerContext& context)
     : context_(context), idle_(context.segment.upstream_count()) {}
 
-UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream,
-                                            UpstreamConnection::User& user) noexcept {
+UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream, UpstreamConnection::User& user,
+                                            Trust trust) noexcept {
   IdleList& list = idle_[upstream];
+  if (trust == Trust::kProven && !is_proven(list)) return nullptr;
   UpstreamConnection* connection = list.first;
   // Those to an address that its name no longer stands for end here.
   const std::uint32_t address = context_.segment.upstream(upstream).address_number();
@@ -33,6 +36,11 @@ UpstreamConnection* UpstreamPool::lend_idle(std::uint32_t upstream,
   connection->lend(user);
   metrics(*connection).connections_busy.add();
   return connection;
+}
+
+bool UpstreamPool::is_proven(IdleList& list) noexcept {
+  if (!list.is_proven && list.last != nullptr) list.is_proven = list.last->idle_for() >= kProof;
+  return list.is_proven;
 }
 
 UpstreamConnection* UpstreamPool::open(std::uint32_t upstream, UpstreamConnection::User& user) {
@@ -74,6 +82,7 @@ void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {
     discard(connection);
     return;
   }
+  if (connection.was_reused()) list.is_proven = true;
   metrics(connection).connections_busy.subtract();
   metrics(connection).connections_idle.add();
   connection.idle_previous = nullptr;
@@ -82,6 +91,11 @@ void UpstreamPool::give_back(UpstreamConnection& connection) noexcept {
   list.first = &connection;
   if (++list.size > most) has_surplus_ = true;
   connection.make_idle();
+}
+
+void UpstreamPool::on_idle_end(UpstreamConnection& connection) noexcept {
+  if (connection.idle_for() < kProof) doubt(connection.upstream());
+  discard(connection);
 }
 
 void UpstreamPool::discard(UpstreamConnection& connection) noexcept {

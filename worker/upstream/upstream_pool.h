@@ -22,8 +22,15 @@ class UpstreamPool {
   void prefetch(std::uint32_t upstream) const noexcept {
     if (const UpstreamConnection* next = idle_[upstream].first) next->prefetch();
   }
+  // kProven: only if the backend is known to keep connections. One that closes them without a word
+  // behind each answer may do so while the next request is on its way, which is no harm to a
+  // request that may be sent again.
+  enum class Trust : std::uint8_t { kAny, kProven };
   // An idle connection to the backend, ready for use, or null.
-  UpstreamConnection* lend_idle(std::uint32_t upstream, UpstreamConnection::User& user) noexcept;
+  UpstreamConnection* lend_idle(std::uint32_t upstream, UpstreamConnection::User& user,
+                                Trust trust) noexcept;
+  // The backend closed a connection that it had let pass for kept.
+  [[gnu::cold]] void doubt(std::uint32_t upstream) noexcept { idle_[upstream].is_proven = false; }
   // A new connection, on which `user` is called when it stands or failed. Precondition: the address
   // is known.
   UpstreamConnection* open(std::uint32_t upstream, UpstreamConnection::User& user);
@@ -48,13 +55,16 @@ class UpstreamPool {
   friend class UpstreamConnection;
   // Of descriptors: the longest idle connection gives its own to a new one.
   [[gnu::cold]] bool makes_room_after(int error);
+  void on_idle_end(UpstreamConnection& connection) noexcept;  // the backend closed it
   struct IdleList {
     UpstreamConnection* first = nullptr;
     UpstreamConnection* last = nullptr;
     std::uint32_t size = 0;
     std::uint32_t least = 0;  // of size, since surplus was last closed
     std::uint32_t lends = 0;  // in this step
+    bool is_proven = false;   // one of its connections served again, or idled for long enough to
   };
+  static bool is_proven(IdleList& list) noexcept;
   void close_idle(IdleList& list) noexcept;
   bool close_surplus(IdleList& list, bool ends_round) noexcept;
   void unlink(UpstreamConnection& connection) noexcept;
