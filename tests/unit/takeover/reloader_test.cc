@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <string>
 
+#include "tests/support/files.h"
 #include "tests/unit/master/test_loop.h"
 
 namespace ringmaster::test {
@@ -38,7 +40,11 @@ class Waiter {
 
 TEST(Reloader, TheNextOneBeginsOnlyWhenTheOneThatFailedIsOver) {
   TestLoop loop;
-  const Launch launch{"/bin/true", {"true"}, "any.toml"};
+  const test::TempDir dir;
+  const std::string content = dir.path("content");  // with any config
+  test::write_whole_file(content, "#!/bin/sh\necho ok\n");
+  ::chmod(content.c_str(), 0755);
+  const Launch launch{content, {content}, "any.toml"};
   Reloader reloader(loop.get(), launch);
   Waiter first;
   Waiter second;
