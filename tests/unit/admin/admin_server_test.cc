@@ -327,6 +327,14 @@ TEST_F(AdminServerTest, ManySlowReadersHoldNoMoreThanTheirShareOfMemory) {
   EXPECT_TRUE(exchange(kLarge).starts_with("HTTP/1.1 200 "));
 }
 
+TEST_F(AdminServerTest, AnAnswerThatWasTooLargeByItselfMayBeSmallerTheNextTime) {
+  limits_.max_unsent_bytes = large_.size() - 1;
+  constexpr std::string_view kLarge = "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  EXPECT_TRUE(exchange(kLarge).starts_with("HTTP/1.1 503 "));
+  large_ = "small";
+  EXPECT_TRUE(exchange(kLarge).starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(AdminServerTest, AnIdleConnectionIsClosed) {
   limits_.idle_timeout = std::chrono::milliseconds(50);
   RawClient& client = connect();
